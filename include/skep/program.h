@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Program: linked, immutable code of one entry point, with everything needed
+// to verify it; and Object: the programs and maps of one object file.
+//
+// Threads: immutable values over shared data, cheap to copy.
+
+#ifndef SKEP_PROGRAM_H_
+#define SKEP_PROGRAM_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "skep/export.h"
+#include "skep/insn.h"
+#include "skep/map_spec.h"
+#include "skep/program_type.h"
+#include "skep/result.h"
+
+namespace skep {
+
+namespace btf {
+class Btf;
+}
+
+// src of a two-slot load (BPF_LD | BPF_IMM | BPF_DW): what `imm` refers to.
+// In a Program a map reference holds the index into maps(), not an fd.
+enum PseudoSource : uint8_t {
+  kPseudoNone = 0,
+  kPseudoMapFd = 1,     // imm = index into maps()
+  kPseudoMapValue = 2,  // imm = index into maps(), next imm = offset
+  kPseudoBtfId = 3,
+  kPseudoFunc = 4,      // imm = distance to the subprogram, as in a local call
+  kPseudoMapIdx = 5,    // same meaning as kPseudoMapFd in a Program
+  kPseudoMapIdxValue = 6,
+};
+
+struct Subprogram {
+  std::string name;
+  uint32_t start = 0;  // first instruction slot
+  uint32_t end = 0;    // one past the last
+  bool is_global = false;     // verified alone, by its BTF prototype
+  uint32_t btf_type_id = 0;   // BTF_KIND_FUNC; 0 if unknown
+};
+
+struct SourceLine {
+  uint32_t insn = 0;  // holds from this slot to the next entry
+  uint32_t line = 0;
+  uint32_t column = 0;
+  std::string file;
+  std::string text;
+};
+
+struct ProgramData {
+  std::string name;
+  std::string section;  // without a leading '?'
+  ProgramTypeId type = ProgramTypeId::kUnspec;
+  uint32_t expected_attach_type = 0;
+  std::string attach_target;  // what follows the section's '/'
+  bool sleepable = false;
+  uint32_t flags = 0;  // BPF_PROG_LOAD prog_flags that the section asks for
+  std::string license;
+  std::vector<Insn> insns;                // all slots; subprogram 0 is the entry point
+  std::vector<Subprogram> subprograms;    // ascending, cover all slots
+  std::vector<MapSpec> maps;              // what map references index
+  std::vector<SourceLine> lines;          // ascending by insn; empty without line info
+  std::shared_ptr<const btf::Btf> btf;    // null without BTF
+};
+
+class SKEP_EXPORT Program {
+ public:
+  // Checks what every later step relies on: 1..1,000,000 slots, subprograms
+  // ascending and covering them, map indexes inside `maps`. Fails with
+  // kInvalidArgument or kResourceLimit. Instructions are judged by Verify.
+  static Result<Program> Create(ProgramData data);
+
+  const ProgramData& data() const { return *data_; }
+  const std::string& name() const { return data_->name; }
+  ProgramTypeId type() const { return data_->type; }
+  std::span<const Insn> insns() const { return data_->insns; }
+  std::span<const Subprogram> subprograms() const { return data_->subprograms; }
+  std::span<const MapSpec> maps() const { return data_->maps; }
+  // The line info that holds at `insn`, or null.
+  const SourceLine* LineAt(uint32_t insn) const;
+  // The same code as another program type (`skep run --type`).
+  Program WithType(ProgramTypeId type, uint32_t expected_attach_type) const;
+
+ private:
+  explicit Program(std::shared_ptr<const ProgramData> data) : data_(std::move(data)) {}
+  std::shared_ptr<const ProgramData> data_;
+};
+
+// A program as the object holds it: linked, or why it could not be.
+struct ObjectProgram {
+  std::string name;
+  std::string section;
+  Result<Program> program;
+};
+
+class SKEP_EXPORT Object {
+ public:
+  // Reads an ELF object that clang made for the BPF target. Fails with kSystem
+  // if the file cannot be read and as Parse does.
+  static Result<Object> Open(const std::string& path);
+  // Fails with kMalformedObject, kUnsupported or kResourceLimit when the file
+  // as a whole makes no sense; what concerns one program alone is in that
+  // program's Result. `name` is used in messages.
+  static Result<Object> Parse(std::span<const std::byte> bytes, const std::string& name);
+
+  const std::string& name() const;
+  // In file order: by section, then by offset.
+  std::span<const ObjectProgram> programs() const;
+  // All maps of the object, also those that no program uses.
+  std::span<const MapSpec> maps() const;
+  // Null without BTF.
+  std::shared_ptr<const btf::Btf> btf() const;
+  const std::string& license() const;
+  // The linked program of this name. With an empty name: the only program.
+  // Fails with kUnresolved (the message lists the names), or as its link did.
+  Result<Program> FindProgram(const std::string& name) const;
+
+  struct Data;
+  explicit Object(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
+  const Data& data() const { return *data_; }
+
+ private:
+  std::shared_ptr<const Data> data_;
+};
+
+}  // namespace skep
+
+#endif  // SKEP_PROGRAM_H_

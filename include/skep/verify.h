@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Verify: is this program safe to run? And the report that says why not.
+//
+// Verify is pure: the result depends on its arguments alone, it keeps no
+// state, and it is bounded by the options' budgets. Threads: call it from any
+// number of threads.
+
+#ifndef SKEP_VERIFY_H_
+#define SKEP_VERIFY_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "skep/export.h"
+#include "skep/helper.h"
+#include "skep/program.h"
+#include "skep/program_type.h"
+
+namespace skep {
+
+namespace model {
+struct Facts;
+}
+
+// What a program is verified against. An immutable value; the spans must
+// outlive it. Runtime::environment() gives one with all built-in tables.
+struct Environment {
+  std::span<const ProgramType> program_types;  // any order
+  std::span<const HelperSpec> helpers;         // ascending by id; variants of one id adjacent
+  uint32_t cpu_slots = 1;  // get_smp_processor_id returns less than this
+  // A helper by id; null if there is none.
+  const HelperSpec* FindHelper(uint32_t id) const;
+  const ProgramType* FindProgramType(ProgramTypeId id) const;
+};
+
+struct VerifyOptions {
+  // false: the rules for untrusted programs (no pointer leaks, no uninitialised
+  // stack reads, ...). true: Linux's rules for root.
+  bool privileged = false;
+  bool strict_alignment = false;
+  uint32_t log_level = 0;  // Linux's bits: 1 findings and summary, 2 every instruction, 4 statistics
+  uint64_t log_limit = 16u << 20;        // bytes; the log keeps its tail beyond
+  uint64_t max_processed = 1'000'000;    // instructions; Linux's limit
+  uint64_t max_memory = 512u << 20;      // bytes of verifier state
+  // ProgramTypeId::kMemory only: the host promises r2 >= this many bytes at r1.
+  uint32_t memory_size = 0;
+};
+
+// Stable codes of reasons to reject; a row each in verifier/findings.def.
+enum class FindingCode : uint16_t;
+// "V031"; the documentation is docs/findings.md.
+SKEP_EXPORT std::string FindingName(FindingCode code);
+
+struct Finding {
+  FindingCode code{};
+  int sys_errno = 0;        // what bpf(BPF_PROG_LOAD) gives: EINVAL, EACCES, E2BIG, ...
+  uint32_t insn = 0;        // slot; the program's slot count if it concerns no instruction
+  std::string message;      // in Linux's words, one line
+  std::string advice;       // what usually mends it; may be empty
+  std::string instruction;  // disassembled
+  std::string source;       // "file:line: text"; empty without line info
+  std::string registers;    // register state there, in Linux's notation
+};
+
+struct VerifierStatistics {
+  uint64_t processed = 0;     // instructions, counted as Linux does
+  uint64_t total_states = 0;
+  uint64_t peak_states = 0;
+  uint64_t max_states_per_insn = 0;
+  uint32_t stack_depth = 0;   // bytes, deepest call chain
+  uint64_t time_us = 0;
+  uint64_t peak_memory = 0;   // bytes of verifier state
+};
+
+struct VerifierReport {
+  bool accepted = false;
+  std::vector<Finding> findings;  // not empty if rejected; the first is the reason
+  std::string log;
+  VerifierStatistics statistics;
+};
+
+// A Program that Verify accepted, with what was proved about it. The only way
+// to the trusting engines.
+class SKEP_EXPORT VerifiedProgram {
+ public:
+  const Program& program() const { return program_; }
+  const model::Facts& facts() const { return *facts_; }
+  const VerifyOptions& options() const { return options_; }
+
+ private:
+  friend struct VerifyAccess;  // verifier/verify.cc
+  VerifiedProgram(Program program, VerifyOptions options, std::shared_ptr<const model::Facts> facts)
+      : program_(std::move(program)), options_(options), facts_(std::move(facts)) {}
+  Program program_;
+  VerifyOptions options_;
+  std::shared_ptr<const model::Facts> facts_;
+};
+
+struct VerifyOutcome {
+  VerifierReport report;
+  std::optional<VerifiedProgram> verified;  // engaged iff report.accepted
+};
+
+SKEP_EXPORT VerifyOutcome Verify(const Program& program, const Environment& environment,
+                                 const VerifyOptions& options);
+
+}  // namespace skep
+
+#endif  // SKEP_VERIFY_H_

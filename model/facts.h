@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Facts: what the verifier proved about a program, by instruction slot, in the
+// form that lowering and the engines use. Every use names its fact, so that a
+// guarded engine and the audit can check it again.
+//
+// Immutable once made.
+
+#ifndef SKEP_MODEL_FACTS_H_
+#define SKEP_MODEL_FACTS_H_
+
+#include <cstdint>
+#include <vector>
+
+namespace skep::model {
+
+// Where a load, store or atomic goes, the same on every path that reaches it;
+// kMixed if paths differ.
+enum class AccessKind : uint8_t {
+  kNone,  // not a memory access, or never reached
+  kStack,
+  kContext,
+  kPacket,
+  kMapValue,
+  kMemory,  // ring buffer records, plain memory, helper memory
+  kMixed,   // several of the above, none of them kContext
+};
+
+inline constexpr uint32_t kNoMap = 0xffffffff;
+inline constexpr uint64_t kUnknownIndex = ~uint64_t{0};
+
+struct InsnFact {
+  // Reached on no path that the verifier followed: may be dropped.
+  bool reached = false;
+  AccessKind access = AccessKind::kNone;
+  // A divisor proved non-zero in all its width.
+  bool nonzero_divisor = false;
+  // Conditional jumps: that this edge is never taken.
+  bool never_taken = false;
+  bool never_falls_through = false;
+  // kMapLookup-like calls whose result is proved not null (constant index).
+  bool lookup_not_null = false;
+  // Calls with a map argument: its index in Program::maps() if it is the same
+  // on all paths and not an inner map, else kNoMap.
+  uint32_t map = kNoMap;
+  // Tail calls: the constant slot, else kUnknownIndex.
+  uint64_t constant_index = kUnknownIndex;
+};
+
+struct SubprogramFact {
+  uint32_t stack_depth = 0;  // bytes used below r10, rounded up to 8
+  bool has_tail_call = false;
+  bool tail_call_reachable = false;  // this one or one that it calls makes tail calls
+  bool is_callback = false;
+};
+
+struct Facts {
+  std::vector<InsnFact> insns;              // one a slot of Program::insns()
+  std::vector<SubprogramFact> subprograms;  // one a Program::subprograms()
+  uint32_t max_stack_depth = 0;
+};
+
+}  // namespace skep::model
+
+#endif  // SKEP_MODEL_FACTS_H_

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole public C++ API of skep.
+
+#ifndef SKEP_SKEP_H_
+#define SKEP_SKEP_H_
+
+#include "skep/engine.h"
+#include "skep/execution_context.h"
+#include "skep/helper.h"
+#include "skep/insn.h"
+#include "skep/map.h"
+#include "skep/map_spec.h"
+#include "skep/program.h"
+#include "skep/program_type.h"
+#include "skep/result.h"
+#include "skep/runtime.h"
+#include "skep/verify.h"
+
+#endif  // SKEP_SKEP_H_

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// ExecProgram: a program as engines run it. Made by Lower (from a
+// VerifiedProgram) or LowerUnverified, immutable afterwards.
+//
+// Against the Program it came from:
+//   - one ExecInsn per logical instruction (a two-slot load is one), jumps and
+//     local calls hold the index of their target;
+//   - a helper call's imm is the byte offset of its HelperEntry from call_base;
+//   - map references are addresses: a Map*, or the address of value bytes;
+//   - context accesses of verified programs address the host's structure.
+// Unverified programs (verified == false) keep the program's own context
+// offsets; only the checked engines may run them.
+
+#ifndef SKEP_MODEL_EXEC_PROGRAM_H_
+#define SKEP_MODEL_EXEC_PROGRAM_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "isa/op.h"
+#include "model/facts.h"
+#include "model/helper_entry.h"
+#include "skep/map.h"
+#include "skep/program.h"
+#include "skep/program_type.h"
+
+namespace skep::model {
+
+struct ExecInsn {
+  Op op{};
+  uint8_t dst = 0;
+  uint8_t src = 0;
+  uint8_t reserved = 0;
+  int16_t off = 0;      // memory accesses
+  uint16_t reserved2 = 0;
+  int32_t imm = 0;      // two-slot load: low half
+  uint32_t target = 0;  // jump, local call: index of the target; two-slot load: high half
+
+  uint64_t wide() const { return (uint64_t{target} << 32) | static_cast<uint32_t>(imm); }
+  void set_wide(uint64_t v) {
+    imm = static_cast<int32_t>(static_cast<uint32_t>(v));
+    target = static_cast<uint32_t>(v >> 32);
+  }
+};
+static_assert(sizeof(ExecInsn) == 16);
+
+struct ExecSubprogram {
+  std::string name;
+  uint32_t start = 0;  // index of the first ExecInsn
+  uint32_t end = 0;
+  // Bytes below r10 that it may use: what was proved, or 512 for unverified code.
+  uint32_t stack_depth = 0;
+  bool tail_call_reachable = false;
+};
+
+struct ExecProgram {
+  std::string name;
+  ProgramTypeId type = ProgramTypeId::kUnspec;
+  const ProgramType* program_type = nullptr;  // of the environment
+  bool verified = false;
+
+  std::vector<ExecInsn> insns;
+  std::vector<uint32_t> origin;  // slot in Program::insns(), for each ExecInsn
+  std::vector<ExecSubprogram> subprograms;
+  // What was proved, for each ExecInsn; empty if not verified. `map` indexes
+  // `maps`.
+  std::vector<InsnFact> facts;
+  // Same indexes as Program::maps(). Keeps them alive.
+  std::vector<std::shared_ptr<Map>> maps;
+
+  const HelperEntry* call_base = nullptr;
+  uint32_t helper_count = 0;
+
+  const HelperEntry& HelperAt(const ExecInsn& call) const {
+    return call_base[static_cast<uint32_t>(call.imm) / sizeof(HelperEntry)];
+  }
+};
+
+}  // namespace skep::model
+
+#endif  // SKEP_MODEL_EXEC_PROGRAM_H_

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// ExecutionLayout: how engines and helpers reach the inside of an
+// ExecutionContext, and at which offsets machine code finds it.
+
+#ifndef SKEP_MODEL_EXECUTION_LAYOUT_H_
+#define SKEP_MODEL_EXECUTION_LAYOUT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/epoch.h"
+#include "skep/execution_context.h"
+
+namespace skep::model {
+
+struct ExecProgram;
+
+inline constexpr uint64_t kMaxTailCalls = 33;
+inline constexpr uint32_t kMaxFrames = 8;
+inline constexpr uint32_t kFrameBytes = 512;
+
+// The cold part of an ExecutionContext.
+struct ExecutionExtras {
+  ExecutionHooks hooks;
+  std::string trap_detail;
+  std::unique_ptr<std::byte[]> stack;  // kMaxFrames * kFrameBytes, for interpreters
+  EpochSlot epoch;                     // entered while a program runs
+};
+
+struct ExecutionLayout {
+  using C = ExecutionContext;
+  static uint64_t& tail_calls(C& c) { return c.tail_calls_; }
+  static int64_t& fuel(C& c) { return c.fuel_; }
+  static TrapCode& trap(C& c) { return c.trap_; }
+  static uint32_t& trap_insn(C& c) { return c.trap_insn_; }
+  static uint32_t& depth(C& c) { return c.depth_; }
+  static std::byte* stack(C& c) { return c.stack_; }
+  static void*& program_context(C& c) { return c.program_context_; }
+  static const void*& current(C& c) { return c.current_; }
+  static auto& call(C& c) { return c.call_; }
+  static std::atomic<bool>& interrupted(C& c) { return c.interrupted_; }
+  static ExecutionExtras& extras(C& c) { return *c.extras_; }
+
+  // Offsets for machine code.
+  static constexpr size_t kTailCalls = 0;
+  static constexpr size_t kFuel = 8;
+  static constexpr size_t kTrap = 16;
+  static constexpr size_t kInterrupted = 17;
+  static constexpr size_t kCpu = 20;
+  static constexpr size_t kTrapInsn = 24;
+  static void CheckOffsets() {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+    static_assert(offsetof(C, tail_calls_) == kTailCalls);
+    static_assert(offsetof(C, fuel_) == kFuel);
+    static_assert(offsetof(C, trap_) == kTrap);
+    static_assert(offsetof(C, interrupted_) == kInterrupted);
+    static_assert(offsetof(C, cpu_) == kCpu);
+    static_assert(offsetof(C, trap_insn_) == kTrapInsn);
+#pragma GCC diagnostic pop
+  }
+};
+
+}  // namespace skep::model
+
+#endif  // SKEP_MODEL_EXECUTION_LAYOUT_H_

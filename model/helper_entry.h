@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// HelperEntry: a slot of the runtime's helper table. The start of the table is
+// the call base; a lowered call holds the byte offset of its entry from there.
+
+#ifndef SKEP_MODEL_HELPER_ENTRY_H_
+#define SKEP_MODEL_HELPER_ENTRY_H_
+
+#include "skep/helper.h"
+
+namespace skep::model {
+
+struct HelperEntry {
+  HelperFunction function = nullptr;
+  const HelperSpec* spec = nullptr;
+};
+static_assert(sizeof(HelperEntry) == 16);
+
+// Linux's helper ids that engines treat themselves.
+inline constexpr uint32_t kHelperMapLookup = 1;
+inline constexpr uint32_t kHelperTailCall = 12;
+inline constexpr uint32_t kHelperGetSmpProcessorId = 8;
+
+}  // namespace skep::model
+
+#endif  // SKEP_MODEL_HELPER_ENTRY_H_

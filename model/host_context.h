@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host's structures behind the contexts of Linux's program types. Programs
+// see Linux's layout (a 32-bit xdp_md.data); lowering turns those accesses into
+// accesses of these structures, which hold 64-bit pointers. Scalar fields have
+// the size and byte order that programs see.
+
+#ifndef SKEP_MODEL_HOST_CONTEXT_H_
+#define SKEP_MODEL_HOST_CONTEXT_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace skep::model {
+
+// struct xdp_md.
+struct XdpContext {
+  std::byte* data = nullptr;
+  std::byte* data_end = nullptr;
+  std::byte* data_meta = nullptr;
+  uint32_t ingress_ifindex = 1;
+  uint32_t rx_queue_index = 0;
+  uint32_t egress_ifindex = 0;
+  std::byte* data_hard_start = nullptr;  // lowest byte that adjust_head may reach
+  std::byte* frame_end = nullptr;        // one past the last byte that adjust_tail may reach
+};
+
+// struct __sk_buff.
+struct SkbContext {
+  std::byte* data = nullptr;
+  std::byte* data_end = nullptr;
+  std::byte* data_meta = nullptr;
+  std::byte* mac = nullptr;  // start of the link-layer header: LD_ABS reads from here or data
+  uint32_t len = 0;
+  uint32_t pkt_type = 0;
+  uint32_t mark = 0;
+  uint32_t queue_mapping = 0;
+  uint32_t protocol = 0;  // network byte order, as in Linux
+  uint32_t vlan_present = 0;
+  uint32_t vlan_tci = 0;
+  uint32_t vlan_proto = 0;
+  uint32_t priority = 0;
+  uint32_t ingress_ifindex = 0;
+  uint32_t ifindex = 1;
+  uint32_t tc_index = 0;
+  alignas(8) uint32_t cb[5] = {};
+  uint32_t hash = 0;
+  uint32_t tc_classid = 0;
+  uint32_t napi_id = 0;
+  uint32_t gso_segs = 0;
+  uint32_t gso_size = 0;
+  uint32_t wire_len = 0;
+  alignas(8) uint64_t tstamp = 0;
+  uint64_t hwtstamp = 0;
+  uint32_t tstamp_type = 0;
+};
+
+}  // namespace skep::model
+
+#endif  // SKEP_MODEL_HOST_CONTEXT_H_

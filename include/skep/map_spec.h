@@ -95,8 +95,9 @@ struct MapSpec {
   // Map-in-map: the spec that inner maps must equal. Null for other types.
   std::shared_ptr<const MapSpec> inner;
 
-  // .data, .bss and .rodata: the bytes of element 0. Empty for other maps.
-  std::vector<std::byte> initial_value;
+  // .data and .rodata: the value_size bytes of element 0, shared by all copies
+  // of the spec. Null: the map starts with zeroes (.bss) or empty.
+  std::shared_ptr<const std::vector<std::byte>> initial_value;
   // Frozen after initialisation (.rodata): the verifier reads it as constants.
   bool frozen = false;
   // LIBBPF_PIN_BY_NAME asked for in the object.

@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "skep/export.h"
@@ -46,12 +47,13 @@ struct Subprogram {
   uint32_t btf_type_id = 0;   // BTF_KIND_FUNC; 0 if unknown
 };
 
+// `file` and `text` point into ProgramData::line_storage.
 struct SourceLine {
   uint32_t insn = 0;  // holds from this slot to the next entry
   uint32_t line = 0;
   uint32_t column = 0;
-  std::string file;
-  std::string text;
+  std::string_view file;
+  std::string_view text;
 };
 
 struct ProgramData {
@@ -67,6 +69,7 @@ struct ProgramData {
   std::vector<Subprogram> subprograms;    // ascending, cover all slots
   std::vector<MapSpec> maps;              // what map references index
   std::vector<SourceLine> lines;          // ascending by insn; empty without line info
+  std::shared_ptr<const void> line_storage;  // keeps the text of `lines` alive
   std::shared_ptr<const btf::Btf> btf;    // null without BTF
 };
 
@@ -96,8 +99,10 @@ class SKEP_EXPORT Program {
 // A program as the object holds it: linked, or why it could not be.
 struct ObjectProgram {
   std::string name;
-  std::string section;
+  std::string section;  // without a leading '?'
   Result<Program> program;
+  ProgramTypeId type = ProgramTypeId::kUnspec;  // what the section's name says
+  bool autoload = true;                         // false: the section's name starts with '?'
 };
 
 class SKEP_EXPORT Object {

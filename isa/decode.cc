@@ -340,6 +340,10 @@ std::string Message(const DecodeError& error) {
     case DecodeRule::kJumpIntoWide:
       return number("jump into the middle of ldimm64 insn %lld",
                     static_cast<long long>(error.target - 1));
+    case DecodeRule::kEmptyProgram:
+      return "no instructions";
+    case DecodeRule::kLastInsn:
+      return "last insn is not an exit or jmp";
   }
   return {};
 }

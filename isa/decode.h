@@ -76,6 +76,8 @@ enum class DecodeRule : uint8_t {
   kCastSpaces = 21,    // address spaces other than 0 and 1
   kJumpRange = 22,     // DecodeProgram: target outside the program
   kJumpIntoWide = 23,  // DecodeProgram: target is the second slot of a wide load
+  kEmptyProgram = 24,  // Cfg: no instructions
+  kLastInsn = 25,      // Cfg: control can run off the end of a subprogram
 };
 
 struct DecodeError {

@@ -25,21 +25,49 @@ constexpr int CaseLabel(Op op) {
   return Key(info.kind, info.width);
 }
 
-}  // namespace
-
-#define SKEP_DISPATCH(op_class, call)                       \
-  if constexpr (ClassOf(kInfo.kind) == OpClass::op_class) { \
-    return call;                                            \
+// What a row of the class computes. Templates, because only there does
+// `if constexpr` keep the other rows from being instantiated. The label of a row
+// of another class is a key too, and reaching it is the caller's bug.
+template <Op op>
+uint64_t AluOfRow(uint64_t dst, uint64_t src) {
+  constexpr OpInfo kInfo = Info(op);
+  if constexpr (ClassOf(kInfo.kind) == OpClass::kAlu) {
+    return EvalAlu<kInfo.kind, kInfo.width>(dst, src);
+  } else {
+    SKEP_CHECK(!"an arithmetic operation");
+    return 0;
   }
+}
+
+template <Op op>
+bool JumpOfRow(uint64_t dst, uint64_t src) {
+  constexpr OpInfo kInfo = Info(op);
+  if constexpr (ClassOf(kInfo.kind) == OpClass::kBranch) {
+    return EvalJump<kInfo.kind, kInfo.width>(dst, src);
+  } else {
+    SKEP_CHECK(!"a conditional jump");
+    return false;
+  }
+}
+
+template <Op op>
+uint64_t AtomicOfRow(uint64_t old, uint64_t src, uint64_t expected) {
+  constexpr OpInfo kInfo = Info(op);
+  if constexpr (ClassOf(kInfo.kind) == OpClass::kAtomic) {
+    return EvalAtomic<kInfo.kind, kInfo.width>(old, src, expected);
+  } else {
+    SKEP_CHECK(!"an atomic operation");
+    return 0;
+  }
+}
+
+}  // namespace
 
 uint64_t EvalAlu(OpKind kind, int width, uint64_t dst, uint64_t src) {
   switch (Key(kind, width)) {
-#define SKEP_OP(name, ...)                                            \
-  case CaseLabel(Op::k##name): {                                      \
-    constexpr OpInfo kInfo = Info(Op::k##name);                       \
-    SKEP_DISPATCH(kAlu, (EvalAlu<kInfo.kind, kInfo.width>(dst, src))) \
-    break;                                                            \
-  }
+#define SKEP_OP(name, ...)     \
+  case CaseLabel(Op::k##name): \
+    return AluOfRow<Op::k##name>(dst, src);
 #include "isa/opcodes.def"
   }
   SKEP_CHECK(!"an arithmetic kind and width of the table");
@@ -48,12 +76,9 @@ uint64_t EvalAlu(OpKind kind, int width, uint64_t dst, uint64_t src) {
 
 bool EvalJump(OpKind kind, int width, uint64_t dst, uint64_t src) {
   switch (Key(kind, width)) {
-#define SKEP_OP(name, ...)                                                \
-  case CaseLabel(Op::k##name): {                                          \
-    constexpr OpInfo kInfo = Info(Op::k##name);                           \
-    SKEP_DISPATCH(kBranch, (EvalJump<kInfo.kind, kInfo.width>(dst, src))) \
-    break;                                                                \
-  }
+#define SKEP_OP(name, ...)     \
+  case CaseLabel(Op::k##name): \
+    return JumpOfRow<Op::k##name>(dst, src);
 #include "isa/opcodes.def"
   }
   SKEP_CHECK(!"a conditional jump kind and width of the table");
@@ -62,18 +87,13 @@ bool EvalJump(OpKind kind, int width, uint64_t dst, uint64_t src) {
 
 uint64_t EvalAtomic(OpKind kind, int width, uint64_t old, uint64_t src, uint64_t expected) {
   switch (Key(kind, width)) {
-#define SKEP_OP(name, ...)                                                            \
-  case CaseLabel(Op::k##name): {                                                      \
-    constexpr OpInfo kInfo = Info(Op::k##name);                                       \
-    SKEP_DISPATCH(kAtomic, (EvalAtomic<kInfo.kind, kInfo.width>(old, src, expected))) \
-    break;                                                                            \
-  }
+#define SKEP_OP(name, ...)     \
+  case CaseLabel(Op::k##name): \
+    return AtomicOfRow<Op::k##name>(old, src, expected);
 #include "isa/opcodes.def"
   }
   SKEP_CHECK(!"an atomic kind and width of the table");
   return 0;
 }
-
-#undef SKEP_DISPATCH
 
 }  // namespace skep

@@ -59,7 +59,8 @@ def read_pcap(data):
             break
     else:
         raise BadCapture("byte 0: no pcap file header")
-    link = struct.unpack_from(order + "I", data, 20)[0] & 0x0FFFFFFF
+    # The upper bits speak of frame check sequences.
+    link = struct.unpack_from(order + "I", data, 20)[0] & 0x03FFFFFF
     if link != 1:
         raise BadCapture(f"byte 20: link type {link}, need 1 (Ethernet)")
     at, packets = 24, []

@@ -43,7 +43,7 @@ ONLY_IN = {
     "asmjit/": ["jit"],
     "fmt/": ["base", "isa", "btf", "model", "loader", "verifier", "jit", "maps", "helpers", "vm",
              "kernel", "syscall", "tools", "tests", "bench", "fuzz"],
-    "bpf/": ["kernel", "tests"],
+    "bpf/": ["kernel", "tests", "examples", "bench"],  # the last two in headers of BPF C
     "CLI/": ["tools"],
     "nlohmann/": ["tools", "tests"],
     "pcap": ["tools", "tests", "examples"],

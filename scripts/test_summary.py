@@ -14,10 +14,13 @@ import xml.etree.ElementTree as ElementTree
 
 
 def skip_reason(output):
-    """The text of GTEST_SKIP, or the last line that a script printed."""
+    """The text of GTEST_SKIP or of unittest's skip, or the last line printed."""
     match = re.search(r": Skipped\n(.*?)\n\s*(?:\n|\[)", output + "\n\n", re.DOTALL)
     if match and match.group(1).strip():
         return " ".join(match.group(1).split())
+    match = re.search(r"\.\.\. skipped (['\"])(.*)\1", output)
+    if match:
+        return match.group(2)
     lines = [line for line in output.splitlines() if line.strip()]
     return lines[-1].strip() if lines else "no reason given"
 
@@ -33,7 +36,7 @@ def classify(results):
         elif case.get("status") == "run":
             passed.append(name)
         elif case.find("skipped") is not None and re.search(
-                r"SKIP_(REGULAR_EXPRESSION|RETURN_CODE)", case.find("skipped").get("message", "")):
+                "SKIP_(REGULAR_EXPRESSION|RETURN_CODE)", case.find("skipped").get("message", "")):
             skipped.append((name, skip_reason(output)))
         else:  # failed, timed out, or could not be run at all
             failed.append(name)

@@ -23,8 +23,12 @@ bpf(2) is refused: Operation not permitted
 
 [  SKIPPED ] K.Loads (0 ms)
 </system-out></testcase>'''
-SKIPPED_SCRIPT = '''<testcase name="scripts.x" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/>
-<system-out>no shared library in this build
+SKIPPED_SCRIPT = '''<testcase name="scripts.x" status="notrun">
+<skipped message="SKIP_REGULAR_EXPRESSION_MATCHED"/>
+<system-out>test_x (__main__.X.test_x)
+Says so. ... skipped 'no shared library in this build'
+
+OK (skipped=1)
 </system-out></testcase>'''
 
 

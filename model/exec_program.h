@@ -19,12 +19,13 @@
 #include <string>
 #include <vector>
 
-#include "isa/op.h"
-#include "model/facts.h"
-#include "model/helper_entry.h"
 #include "skep/map.h"
 #include "skep/program.h"
 #include "skep/program_type.h"
+
+#include "isa/op.h"
+#include "model/facts.h"
+#include "model/helper_entry.h"
 
 namespace skep::model {
 
@@ -33,7 +34,7 @@ struct ExecInsn {
   uint8_t dst = 0;
   uint8_t src = 0;
   uint8_t reserved = 0;
-  int16_t off = 0;      // memory accesses
+  int16_t off = 0;  // memory accesses
   uint16_t reserved2 = 0;
   int32_t imm = 0;      // two-slot load: low half
   uint32_t target = 0;  // jump, local call: index of the target; two-slot load: high half
@@ -69,6 +70,9 @@ struct ExecProgram {
   std::vector<InsnFact> facts;
   // Same indexes as Program::maps(). Keeps them alive.
   std::vector<std::shared_ptr<Map>> maps;
+
+  // Plain-byte contexts must have at least this many bytes.
+  uint32_t context_bytes = 0;
 
   const HelperEntry* call_base = nullptr;
   uint32_t helper_count = 0;

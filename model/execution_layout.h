@@ -10,8 +10,9 @@
 #include <memory>
 #include <string>
 
-#include "base/epoch.h"
 #include "skep/execution_context.h"
+
+#include "base/epoch.h"
 
 namespace skep::model {
 
@@ -33,6 +34,7 @@ struct ExecutionLayout {
   using C = ExecutionContext;
   static uint64_t& tail_calls(C& c) { return c.tail_calls_; }
   static int64_t& fuel(C& c) { return c.fuel_; }
+  static uint64_t& budget_left(C& c) { return c.budget_left_; }
   static TrapCode& trap(C& c) { return c.trap_; }
   static uint32_t& trap_insn(C& c) { return c.trap_insn_; }
   static uint32_t& depth(C& c) { return c.depth_; }

@@ -57,6 +57,9 @@ struct Facts {
   std::vector<InsnFact> insns;              // one a slot of Program::insns()
   std::vector<SubprogramFact> subprograms;  // one a Program::subprograms()
   uint32_t max_stack_depth = 0;
+  // One past the highest context byte that is accessed; plain-byte contexts
+  // must be at least this long when run.
+  uint32_t context_bytes = 0;
 };
 
 }  // namespace skep::model

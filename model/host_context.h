@@ -51,7 +51,8 @@ struct SkbContext {
   uint32_t wire_len = 0;
   alignas(8) uint64_t tstamp = 0;
   uint64_t hwtstamp = 0;
-  uint32_t tstamp_type = 0;
+  uint8_t tstamp_type = 0;
+  uint64_t sk = 0;  // not modelled, always null
 };
 
 }  // namespace skep::model

@@ -29,14 +29,14 @@ struct ExecutionExtras;
 // Why a run stopped before its program returned.
 enum class TrapCode : uint8_t {
   kNone = 0,
-  kBudget,        // the instruction budget ran out
-  kInterrupted,   // Interrupt() was called
-  kBadAccess,     // checked engines: memory outside what the program may touch
-  kMisaligned,    // checked engines: a misaligned atomic
-  kBadCall,       // checked engines: a helper argument or a call that the rules forbid
-  kCallDepth,     // more than 8 frames
-  kStackOverflow, // checked engines: more stack than the frame has
-  kBadInsn,       // checked engines: an instruction that does not execute
+  kBudget,         // the instruction budget ran out
+  kInterrupted,    // Interrupt() was called
+  kBadAccess,      // checked engines: memory outside what the program may touch
+  kMisaligned,     // checked engines: a misaligned atomic
+  kBadCall,        // checked engines: a helper argument or a call that the rules forbid
+  kCallDepth,      // more than 8 frames
+  kStackOverflow,  // checked engines: more stack than the frame has
+  kBadInsn,        // checked engines: an instruction that does not execute
 };
 SKEP_EXPORT std::string_view TrapName(TrapCode code);
 
@@ -44,7 +44,7 @@ SKEP_EXPORT std::string_view TrapName(TrapCode code);
 struct RunResult {
   uint64_t value = 0;  // r0; 0 when trapped
   TrapCode trap = TrapCode::kNone;
-  uint32_t insn = 0;   // slot in Program::insns() where it trapped
+  uint32_t insn = 0;  // slot in Program::insns() where it trapped
   bool ok() const { return trap == TrapCode::kNone; }
 };
 
@@ -103,20 +103,21 @@ class SKEP_EXPORT ExecutionContext {
   ExecutionContext();
 
   // The order is the layout that machine code uses; see model/execution_layout.h.
-  uint64_t tail_calls_ = 0;    // made in this run, at most 33
-  int64_t fuel_ = 0;           // left in this run
+  uint64_t tail_calls_ = 0;  // made in this run, at most 33
+  int64_t fuel_ = 0;         // left in this run
   TrapCode trap_ = TrapCode::kNone;
   std::atomic<bool> interrupted_{false};
   uint32_t cpu_ = 0;
   uint32_t trap_insn_ = 0;
-  uint32_t depth_ = 0;         // frames in use (interpreters)
+  uint32_t depth_ = 0;  // frames in use (interpreters)
   void* program_context_ = nullptr;
-  std::byte* stack_ = nullptr; // lowest byte of the interpreters' stack
+  std::byte* stack_ = nullptr;  // lowest byte of the interpreters' stack
   uint64_t (*call_)(ExecutionContext&, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                     uint64_t) noexcept = nullptr;
   const void* current_ = nullptr;  // the running model::ExecProgram
   uint64_t random_[4] = {};
   uint64_t budget_ = 0;
+  uint64_t budget_left_ = 0;                        // not yet handed out as fuel
   std::unique_ptr<model::ExecutionExtras> extras_;  // cold: hooks, stack memory, epoch slot, text
 };
 

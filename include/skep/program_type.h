@@ -56,10 +56,10 @@ inline constexpr uint32_t kFirstHostProgramType = 0x10000;
 // What loading a context field gives.
 enum class FieldKind : uint8_t {
   kScalar,
-  kPacketData,   // start of the packet
-  kPacketEnd,    // one past its last byte
-  kPacketMeta,   // start of the metadata in front of the packet
-  kPointer,      // an address programs of this build may hold but not follow
+  kPacketData,  // start of the packet
+  kPacketEnd,   // one past its last byte
+  kPacketMeta,  // start of the metadata in front of the packet
+  kPointer,     // a pointer that this build's verifier does not model: loading it is refused
 };
 
 // One row of a context layout. `loads` and `stores` have a bit for each access
@@ -92,19 +92,21 @@ struct ReturnRange {
 struct ProgramType {
   ProgramTypeId id = ProgramTypeId::kUnspec;
   std::string_view name;  // as bpftool prints it, e.g. "xdp"
+  // The expected attach types that this row is for; empty: all that have no
+  // row of their own.
+  std::span<const uint32_t> attach_types;
   // Named fields of the context. Empty with context_size > 0: the context is
   // plain bytes, any aligned access inside it is allowed (and loads give
   // scalars).
   std::span<const ContextField> fields;
   uint32_t context_size = 0;
+  uint32_t context_start = 0;     // plain-byte contexts only: bytes below it are refused
   bool context_writable = false;  // plain-byte contexts only
   PacketAccess packet = PacketAccess::kNone;
-  bool ld_abs = false;       // LD_ABS and LD_IND are allowed
+  bool ld_abs = false;         // LD_ABS and LD_IND are allowed
   bool private_stack = false;  // 512 bytes a frame, no combined limit
   bool sleepable_only = false;
   ReturnRange returns;
-  // Ids of the helpers that programs of this type may call, ascending.
-  std::span<const uint32_t> helpers;
 };
 
 }  // namespace skep

@@ -32,10 +32,9 @@ struct Facts;
 struct Environment {
   std::span<const ProgramType> program_types;  // any order
   std::span<const HelperSpec> helpers;         // ascending by id; variants of one id adjacent
-  uint32_t cpu_slots = 1;  // get_smp_processor_id returns less than this
-  // A helper by id; null if there is none.
-  const HelperSpec* FindHelper(uint32_t id) const;
-  const ProgramType* FindProgramType(ProgramTypeId id) const;
+  uint32_t cpu_slots = 1;                      // get_smp_processor_id returns less than this
+  // The row for this type and expected attach type; null if there is none.
+  SKEP_EXPORT const ProgramType* FindProgramType(ProgramTypeId id, uint32_t attach_type) const;
 };
 
 struct VerifyOptions {
@@ -43,10 +42,11 @@ struct VerifyOptions {
   // stack reads, ...). true: Linux's rules for root.
   bool privileged = false;
   bool strict_alignment = false;
-  uint32_t log_level = 0;  // Linux's bits: 1 findings and summary, 2 every instruction, 4 statistics
-  uint64_t log_limit = 16u << 20;        // bytes; the log keeps its tail beyond
-  uint64_t max_processed = 1'000'000;    // instructions; Linux's limit
-  uint64_t max_memory = 512u << 20;      // bytes of verifier state
+  uint32_t log_level =
+      0;  // Linux's bits: 1 findings and summary, 2 every instruction, 4 statistics
+  uint64_t log_limit = 16u << 20;      // bytes; the log keeps its tail beyond
+  uint64_t max_processed = 1'000'000;  // instructions; Linux's limit
+  uint64_t max_memory = 512u << 20;    // bytes of verifier state
   // ProgramTypeId::kMemory only: the host promises r2 >= this many bytes at r1.
   uint32_t memory_size = 0;
 };
@@ -68,13 +68,13 @@ struct Finding {
 };
 
 struct VerifierStatistics {
-  uint64_t processed = 0;     // instructions, counted as Linux does
+  uint64_t processed = 0;  // instructions, counted as Linux does
   uint64_t total_states = 0;
   uint64_t peak_states = 0;
   uint64_t max_states_per_insn = 0;
-  uint32_t stack_depth = 0;   // bytes, deepest call chain
+  uint32_t stack_depth = 0;  // bytes, deepest call chain
   uint64_t time_us = 0;
-  uint64_t peak_memory = 0;   // bytes of verifier state
+  uint64_t peak_memory = 0;  // bytes of verifier state
 };
 
 struct VerifierReport {

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The interpreter for verified programs: direct-threaded code over 16-byte
+// cells that are made once, by Prepare.
+//
+// Threads: ThreadedProgram is immutable; Interpret may run on many threads,
+// each with its own context.
+
+#ifndef SKEP_VM_INTERPRETER_H_
+#define SKEP_VM_INTERPRETER_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "skep/execution_context.h"
+#include "skep/result.h"
+
+#include "model/exec_program.h"
+
+namespace skep {
+
+// One instruction: where its code is, and its operands. A two-slot load takes a
+// second cell that holds the value. Branches hold the distance to their target,
+// in cells, in `off`, jumps and local calls in `imm`.
+struct Cell {
+  const void* handler = nullptr;
+  uint8_t dst = 0;
+  uint8_t src = 0;
+  int16_t off = 0;
+  int32_t imm = 0;
+};
+static_assert(sizeof(Cell) == 16);
+
+struct ThreadedProgram {
+  std::shared_ptr<const model::ExecProgram> exec;
+  std::vector<Cell> cells;
+  std::vector<uint32_t> origin;  // for each cell: slot in Program::insns()
+};
+
+// Fails with kUnsupported if a branch is too far for a cell.
+// REQUIRES: exec->verified.
+Result<std::unique_ptr<ThreadedProgram>> Thread(std::shared_ptr<const model::ExecProgram> exec);
+
+// Runs from the first instruction. The context's per-run state (tail calls,
+// fuel, trap) must have been reset. A stopped run returns 0 and leaves the trap
+// in the context.
+uint64_t Interpret(const ThreadedProgram& program, ExecutionContext& context, uint64_t r1,
+                   uint64_t r2) noexcept;
+
+}  // namespace skep
+
+#endif  // SKEP_VM_INTERPRETER_H_

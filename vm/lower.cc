@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lowering walks the instructions once to place them (dropping what is never
+// reached), and once more to write them with resolved targets.
+#include "vm/lower.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#define FMT_HEADER_ONLY 1
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "isa/decode.h"
+#include "isa/op.h"
+#include "model/execution_layout.h"
+#include "model/facts.h"
+#include "vm/program_types.h"
+
+namespace skep {
+namespace {
+
+using model::AccessKind;
+using model::ExecInsn;
+using model::ExecProgram;
+using model::InsnFact;
+
+constexpr uint32_t kDropped = 0xffffffff;
+
+enum class Trust : uint8_t { kVerified, kChecked, kVouched };
+
+class Lowering {
+ public:
+  Lowering(const Program& program, const LowerInput& input, const model::Facts* facts, Trust trust)
+      : program_(program), input_(input), facts_(facts), trust_(trust) {}
+
+  Result<ExecPtr> Run() {
+    out_ = std::make_shared<ExecProgram>();
+    SKEP_TRY_VOID(Prepare());
+    SKEP_TRY_VOID(CheckFlow());
+    Place();
+    SKEP_TRY_VOID(Write());
+    WriteSubprograms();
+    return ExecPtr(std::move(out_));
+  }
+
+ private:
+  const InsnFact* FactAt(size_t slot) const {
+    return facts_ != nullptr ? &facts_->insns[slot] : nullptr;
+  }
+  bool Reached(size_t slot) const { return facts_ == nullptr || facts_->insns[slot].reached; }
+  bool IsSecondSlot(size_t slot) const { return code_[slot].op == Op::kInvalid; }
+
+  Error Refuse(ErrorCode code, size_t slot, std::string message) const {
+    return Error{code, fmt::format("{}: instruction {}: {}", program_.name(), slot, message), 22};
+  }
+
+  Result<void> Prepare() {
+    DecodedProgram decoded = DecodeProgram(program_.insns());
+    if (!decoded) {
+      return Refuse(ErrorCode::kInvalidArgument, decoded.error.at, Message(decoded.error));
+    }
+    code_ = std::move(decoded.insns);
+    if (facts_ != nullptr) SKEP_CHECK(facts_->insns.size() == code_.size());
+    SKEP_CHECK(input_.maps.size() == program_.maps().size());
+    out_->name = program_.name();
+    out_->type = program_.type();
+    out_->program_type =
+        input_.environment->FindProgramType(program_.type(), program_.data().expected_attach_type);
+    if (out_->program_type == nullptr) {
+      return Error{ErrorCode::kUnsupported,
+                   fmt::format("{}: program type {} is not one of this build", program_.name(),
+                               static_cast<uint32_t>(program_.type())),
+                   22};
+    }
+    out_->verified = trust_ != Trust::kChecked;
+    out_->maps.assign(input_.maps.begin(), input_.maps.end());
+    out_->call_base = input_.helpers.data();
+    out_->helper_count = static_cast<uint32_t>(input_.helpers.size());
+    out_->context_bytes = facts_ != nullptr ? facts_->context_bytes : 0;
+    return {};
+  }
+
+  // Unverified code: nothing may run off the end of a subprogram.
+  Result<void> CheckFlow() const {
+    if (facts_ != nullptr) return {};
+    for (const Subprogram& sub : program_.subprograms()) {
+      size_t last = sub.end - 1;
+      if (last > sub.start && IsSecondSlot(last)) --last;
+      const OpInfo& info = Info(code_[last].op);
+      if (!info.Has(kEndsPath)) {
+        return Refuse(ErrorCode::kInvalidArgument, last,
+                      "last insn is not an exit or jmp, control would fall off the end");
+      }
+    }
+    for (size_t slot = 0; slot < code_.size(); ++slot) {
+      if (IsSecondSlot(slot)) continue;
+      SKEP_TRY_VOID(CheckOperation(slot));
+    }
+    return {};
+  }
+
+  Result<void> CheckOperation(size_t slot) const {
+    const DecodedInsn& insn = code_[slot];
+    const OpInfo& info = Info(insn.op);
+    if (info.Has(kWritesDst) && insn.dst == kFramePointer) {
+      return Refuse(ErrorCode::kInvalidArgument, slot, "frame pointer is read only");
+    }
+    switch (info.kind) {
+      case OpKind::kMayGoto:
+      case OpKind::kAddrSpaceCast:
+      case OpKind::kCallKfunc:
+      case OpKind::kLoadBtfId:
+      case OpKind::kLoadFunc:
+      case OpKind::kLoadPacketAbs:
+      case OpKind::kLoadPacketInd:
+        return Refuse(ErrorCode::kUnsupported, slot,
+                      fmt::format("{} needs a verified program", info.name));
+      default:
+        return {};
+    }
+  }
+
+  // Whether the jump at `slot` is known to go one way.
+  bool NeverTaken(size_t slot) const {
+    const InsnFact* fact = FactAt(slot);
+    return fact != nullptr && fact->never_taken && ClassOf(code_[slot].op) == OpClass::kBranch;
+  }
+  bool AlwaysTaken(size_t slot) const {
+    const InsnFact* fact = FactAt(slot);
+    return fact != nullptr && fact->never_falls_through &&
+           ClassOf(code_[slot].op) == OpClass::kBranch;
+  }
+
+  void Place() {
+    place_.assign(code_.size() + 1, kDropped);
+    uint32_t next = 0;
+    for (size_t slot = 0; slot < code_.size(); ++slot) {
+      if (IsSecondSlot(slot)) continue;
+      place_[slot] = next;
+      if (!Reached(slot) || NeverTaken(slot)) continue;
+      ++next;
+    }
+    place_[code_.size()] = next;
+    out_->insns.reserve(next);
+    out_->origin.reserve(next);
+  }
+
+  Result<void> Write() {
+    for (size_t slot = 0; slot < code_.size(); ++slot) {
+      if (IsSecondSlot(slot) || !Reached(slot) || NeverTaken(slot)) continue;
+      ExecInsn insn;
+      insn.op = code_[slot].op;
+      insn.dst = code_[slot].dst;
+      insn.src = code_[slot].src;
+      insn.off = code_[slot].off;
+      insn.imm = code_[slot].imm;
+      SKEP_TRY_VOID(Resolve(slot, insn));
+      out_->insns.push_back(insn);
+      out_->origin.push_back(static_cast<uint32_t>(slot));
+      if (facts_ != nullptr) out_->facts.push_back(facts_->insns[slot]);
+    }
+    if (out_->insns.empty()) return Refuse(ErrorCode::kInvalidArgument, 0, "nothing is reached");
+    return {};
+  }
+
+  Result<void> Resolve(size_t slot, ExecInsn& insn) {
+    const DecodedInsn& from = code_[slot];
+    const OpInfo& info = Info(from.op);
+    if (AlwaysTaken(slot)) {
+      insn = ExecInsn{};
+      insn.op = Op::kJa;
+      insn.target = place_[static_cast<size_t>(TargetOf(from, slot))];
+      return {};
+    }
+    if (info.Has(kBranches) || info.kind == OpKind::kCallLocal) {
+      insn.target = place_[static_cast<size_t>(TargetOf(from, slot))];
+      insn.off = 0;
+      if (from.op == Op::kJa32) {
+        insn.op = Op::kJa;
+        insn.imm = 0;
+      }
+      return {};
+    }
+    if (info.kind == OpKind::kCallHelper) return ResolveHelper(slot, insn);
+    if (ClassOf(from.op) == OpClass::kWideLoad) return ResolveWide(slot, insn);
+    if (FactAt(slot) != nullptr && FactAt(slot)->access == AccessKind::kContext) {
+      return ResolveContext(insn);
+    }
+    return {};
+  }
+
+  Result<void> ResolveHelper(size_t slot, ExecInsn& insn) const {
+    const auto id = static_cast<uint32_t>(insn.imm);
+    const HelperSpec* spec =
+        FindHelper(input_.environment->helpers, id,
+                   ProgramClassOf(program_.type(), program_.data().expected_attach_type));
+    if (spec == nullptr) {
+      return Refuse(ErrorCode::kInvalidArgument, slot,
+                    fmt::format("program of this type cannot use helper {}", id));
+    }
+    const auto index = static_cast<size_t>(spec - input_.environment->helpers.data());
+    if (input_.helpers[index].function == nullptr && id != model::kHelperTailCall) {
+      return Refuse(
+          ErrorCode::kUnsupported, slot,
+          fmt::format("helper {}#{} can be verified but this build cannot run it", spec->name, id));
+    }
+    insn.imm = static_cast<int32_t>(index * sizeof(model::HelperEntry));
+    return {};
+  }
+
+  Result<void> ResolveWide(size_t slot, ExecInsn& insn) const {
+    const DecodedInsn& from = code_[slot];
+    const OpKind kind = Info(from.op).kind;
+    insn.src = 0;
+    insn.op = Op::kLdImm64;
+    if (kind == OpKind::kLoadImm) {
+      insn.set_wide(static_cast<uint64_t>(from.imm64));
+      return {};
+    }
+    const bool map = kind == OpKind::kLoadMapFd || kind == OpKind::kLoadMapIdx;
+    const bool value = kind == OpKind::kLoadMapValue || kind == OpKind::kLoadMapIdxValue;
+    if (!map && !value) {
+      return Refuse(ErrorCode::kUnsupported, slot,
+                    fmt::format("{} cannot be run by this build", Info(from.op).name));
+    }
+    const auto index = static_cast<uint32_t>(from.imm);
+    if (index >= input_.maps.size()) {
+      return Refuse(
+          ErrorCode::kInvalidArgument, slot,
+          fmt::format("map index {}, the program has {} maps", index, input_.maps.size()));
+    }
+    Map* instance = input_.maps[index].get();
+    if (map) {
+      insn.set_wide(reinterpret_cast<uintptr_t>(instance));  // programs hold it as a number
+      return {};
+    }
+    const DirectView view = instance->direct_view();
+    if (view.base == nullptr || view.cpu_stride != 0 ||
+        from.imm_high() >= uint64_t{instance->spec().value_size}) {
+      return Refuse(ErrorCode::kInvalidArgument, slot,
+                    fmt::format("map '{}' has no value at offset {}", instance->spec().name,
+                                from.imm_high()));
+    }
+    insn.set_wide(reinterpret_cast<uintptr_t>(view.base) + from.imm_high());
+    return {};
+  }
+
+  Result<void> ResolveContext(ExecInsn& insn) const {
+    const ProgramType& type = *out_->program_type;
+    if (type.fields.empty()) return {};
+    const OpInfo& info = Info(insn.op);
+    const uint32_t bytes = info.width / 8u;
+    const HostAccess host = LowerContextAccess(type, static_cast<uint16_t>(insn.off), bytes);
+    insn.off = static_cast<int16_t>(host.offset);
+    if (host.bytes != bytes) {
+      insn.op = FindOp(info.kind, host.bytes * 8, info.operands);
+      SKEP_CHECK(insn.op != Op::kInvalid);
+    }
+    return {};
+  }
+
+  void WriteSubprograms() {
+    const auto subprograms = program_.subprograms();
+    for (size_t i = 0; i < subprograms.size(); ++i) {
+      model::ExecSubprogram sub;
+      sub.name = subprograms[i].name;
+      sub.start = place_[subprograms[i].start];
+      sub.end = place_[subprograms[i].end];
+      if (sub.start == sub.end) continue;
+      if (facts_ != nullptr) {
+        sub.stack_depth = facts_->subprograms[i].stack_depth;
+        sub.tail_call_reachable = facts_->subprograms[i].tail_call_reachable;
+      } else {
+        sub.stack_depth = model::kFrameBytes;
+        sub.tail_call_reachable = true;
+      }
+      out_->subprograms.push_back(std::move(sub));
+    }
+  }
+
+  const Program& program_;
+  const LowerInput& input_;
+  const model::Facts* facts_;
+  const Trust trust_;
+  std::shared_ptr<ExecProgram> out_;
+  std::vector<DecodedInsn> code_;
+  std::vector<uint32_t> place_;  // by slot: index in out_->insns
+};
+
+}  // namespace
+
+Result<ExecPtr> Lower(const VerifiedProgram& program, const LowerInput& input) {
+  return Lowering(program.program(), input, &program.facts(), Trust::kVerified).Run();
+}
+
+Result<ExecPtr> LowerUnverified(const Program& program, const LowerInput& input) {
+  return Lowering(program, input, nullptr, Trust::kChecked).Run();
+}
+
+Result<ExecPtr> LowerVouched(const Program& program, const LowerInput& input) {
+  if (program.type() != ProgramTypeId::kMemory) {
+    return Error{ErrorCode::kInvalidArgument,
+                 program.name() + ": only plain memory programs can be vouched for", 22};
+  }
+  return Lowering(program, input, nullptr, Trust::kVouched).Run();
+}
+
+}  // namespace skep

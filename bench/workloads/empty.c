@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Nothing: what a call costs.
+
+#include "bench.h"
+
+ENTRY { return EMPTY_RET; }

@@ -17,7 +17,7 @@
 namespace skep {
 
 // Linux's enum bpf_map_type. Which of them this build can create is in
-// maps/map_types.def; the others are refused by name.
+// model/map_types.def; the others are refused by name.
 enum class MapType : uint32_t {
   kUnspec = 0,
   kHash = 1,
@@ -71,6 +71,8 @@ enum MapFlags : uint32_t {
   kMapMmapable = 1u << 10,
   kMapPreserveElems = 1u << 11,
   kMapInnerMap = 1u << 12,
+  kMapSegvOnFault = 1u << 17,  // arena
+  kMapNoUserConv = 1u << 18,   // arena
 };
 
 // BPF_MAP_UPDATE_ELEM flags.

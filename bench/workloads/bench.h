@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the workloads share. Each <name>.c is one program and is built twice: as
+// What the workloads share. Each <name>.bpf.c is one program and is built twice: as
 // a BPF program (clang -target bpf, section xdp) and as its native twin
 //
 //   int nat_<name>(struct xdp_md *ctx)      -DNPFX=nat_ -DPNAME=<name>

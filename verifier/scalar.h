@@ -87,10 +87,7 @@ struct BasicScalar {
   void WideFromLow();
   bool BitsFromBounds();
   constexpr bool Empty() const { return wide.Empty() || low.Empty(); }
-  constexpr void BoundsFromBits() {
-    low.IntersectBits(bits.Low());
-    wide.IntersectBits(bits);
-  }
+  bool BoundsFromBits();
   void NormalizeMember();
   void ZeroExtendLow();
 };

@@ -64,6 +64,26 @@ void BasicScalar<kBits>::WideFromLow() {
   }
 }
 
+// The bounds from the bits, and all from a value that is the only one in both.
+// Returns false on a contradiction.
+//
+// Sound because: every member is one of bits. If exactly one member of bits
+// lies between umin and umax, no other value has both views.
+template <int kBits>
+bool BasicScalar<kBits>::BoundsFromBits() {
+  low.IntersectBits(bits.Low());
+  wide.IntersectBits(bits);
+  if (Empty()) return false;
+  if (bits.IsConst() || bits.IsUnknown()) return true;
+  const Unsigned only = bits.Ceiling(wide.umin);
+  if (only > wide.umax) return false;
+  if (only != bits.Max() && bits.Ceiling(only + 1) <= wide.umax) return true;
+  bits = Bits::Const(only);
+  low.IntersectBits(bits.Low());
+  wide.IntersectBits(bits);
+  return !Empty();
+}
+
 // The bits from the unsigned readings. Returns false on a contradiction.
 //
 // Sound because: Tnum::Range contains the range, and the members of both sides
@@ -81,10 +101,11 @@ bool BasicScalar<kBits>::BitsFromBounds() {
 // Sound because: each step replaces one view by its intersection with what the
 // other views imply, so a value that all views contain stays in all of them.
 // Three rounds, as Linux; a round that changes nothing would repeat itself.
+// (One step of Linux can loosen a bound: where WideFromLow intersects by its last
+// rule, Linux assigns. Ours is then the tighter one.)
 template <int kBits>
 bool BasicScalar<kBits>::Normalize() {
-  BoundsFromBits();
-  if (Empty()) return false;
+  if (!BoundsFromBits()) return false;
   if (bits.IsConst()) return true;  // all bounds are that value now
   for (int round = 0; round < 3; ++round) {
     const Wide wide_before = wide;
@@ -97,9 +118,7 @@ bool BasicScalar<kBits>::Normalize() {
     if (Empty()) return false;
     if (wide == wide_before && low == low_before) break;
   }
-  if (!BitsFromBounds()) return false;
-  BoundsFromBits();
-  return !Empty();
+  return BitsFromBounds() && BoundsFromBits();
 }
 
 // For results of operations on scalars that have members: so do they, unless

@@ -65,6 +65,22 @@ struct BasicTnum {
   // True if every member is a multiple of size, a power of two.
   constexpr bool IsAligned(Unsigned size) const { return (Max() & (size - 1)) == 0; }
 
+  // The smallest member that is not less than v; needs v <= Max().
+  //
+  // Sound because: let k be the highest bit at which v breaks a known bit. A
+  // member that equals v above k exists and exceeds v if the known bit is 1; the
+  // least one has 0 in its unknown bits below. If the known bit is 0, a member
+  // must exceed v above k: add one there, with the known bits set so that they
+  // pass the carry on to the unknown ones.
+  constexpr Unsigned Ceiling(Unsigned v) const {
+    if (v <= value) return value;
+    const Unsigned broken = (v ^ value) & ~mask;
+    if (broken == 0) return v;
+    const Unsigned through = OnesThroughTopBit(broken);
+    if ((value & broken) > (v & broken)) return (v & mask & ~through) | value;
+    return (W::Wrap(uint64_t{v | (W::kMax & ~mask) | through} + 1) & mask) | value;
+  }
+
   // The low bits as a number, the upper ones zero; 1 <= bits <= kBits.
   constexpr BasicTnum Truncate(int bits) const {
     const Unsigned keep = W::kMax >> (kBits - bits);

@@ -11,8 +11,8 @@ namespace skep::verifier {
 
 // How much an operation may find out.
 enum class Precision : uint8_t {
-  kLinux,  // what Linux 6.18 finds: division, remainder, byte order and shifts
-           // by an unknown amount give an unknown 64-bit number
+  kLinux,  // what Linux 6.18 finds: division, remainder and shifts by an unknown
+           // amount give an unknown 64-bit number, also in their 32-bit form
   kFull,   // also what it does not: those are bounded or folded
 };
 

@@ -187,15 +187,9 @@ BasicScalar<kBits> TransferFully(OpKind kind, int width, const BasicScalar<kBits
                                  const BasicScalar<kBits>& src) {
   const bool narrow = width < kBits;
   if constexpr (kBits == 64) {
-    const bool unary = kind == OpKind::kToLe || kind == OpKind::kToBe || kind == OpKind::kBswap;
-    const bool known = narrow ? dst.IsConstLow() && (unary || src.IsConstLow())
-                              : dst.IsConst() && (unary || src.IsConst());
-    if (known) {
-      return Scalar::Const(EvalAlu(kind, width, dst.bits.value, unary ? 0 : src.bits.value));
+    if (narrow ? dst.IsConstLow() && src.IsConstLow() : dst.IsConst() && src.IsConst()) {
+      return Scalar::Const(EvalAlu(kind, width, dst.bits.value, src.bits.value));
     }
-    if (kind == OpKind::kToLe && narrow) return dst.Truncate(width);
-    if (kind == OpKind::kToLe) return dst;
-    if (unary) return Scalar::AnyOfWidth(width);
   }
   if (kind == OpKind::kLsh || kind == OpKind::kRsh || kind == OpKind::kArsh) {
     return TransferShiftByAny(kind, narrow, dst, src);
@@ -212,6 +206,18 @@ BasicScalar<kBits> TransferFully(OpKind kind, int width, const BasicScalar<kBits
     return AnyResult<kBits>(narrow);
   }
   return r.Normalize() ? r : BasicScalar<kBits>::Unknown();
+}
+
+// ToLe, ToBe, Bswap: the low `width` bits, swapped or not (the host is
+// little-endian), zero-extended.
+//
+// Sound because: a swap moves each bit with what is known about it; bounds say
+// nothing about the swapped number and are dropped.
+inline Scalar TransferByteOrder(OpKind kind, int width, const Scalar& a) {
+  if (kind == OpKind::kToLe) return width == 64 ? a : a.Truncate(width);
+  Scalar r;
+  r.bits = {SwapBytes(a.bits.value, width), SwapBytes(a.bits.mask, width)};
+  return r.Normalize() ? r : Scalar::Unknown();
 }
 
 // Sound because: each case is; an unknown number contains every result.
@@ -233,6 +239,9 @@ BasicScalar<kBits> TransferAlu(OpKind kind, int width, const BasicScalar<kBits>&
                      : kind == OpKind::kMovSx32 ? 32
                                                 : 0;
     if (from != 0) return narrow ? src.SignExtendLow(from) : src.SignExtend(from);
+    if (kind == OpKind::kToLe || kind == OpKind::kToBe || kind == OpKind::kBswap) {
+      return TransferByteOrder(kind, width, dst);
+    }
   }
   if (kind == OpKind::kLsh || kind == OpKind::kRsh || kind == OpKind::kArsh) {
     const int amount = KnownShiftAmount(narrow, src);

@@ -133,6 +133,16 @@ TEST(Scalar, LearnsThatASignExtendedHalfThatIsNotNegativeHasAZeroUpperHalf) {
   EXPECT_EQ(s, Scalar::FromRange(0, INT32_MAX));
 }
 
+TEST(Scalar, IsAConstantIfOnlyOneMemberOfItsBitsIsInRange) {
+  Scalar s = Scalar::FromRange(1, 0x80);
+  s.bits = {0, 0x80};
+  ASSERT_TRUE(s.Normalize());
+  EXPECT_EQ(s, Scalar::Const(0x80));
+  Scalar none = Scalar::FromRange(1, 0x7f);
+  none.bits = {0, 0x80};
+  EXPECT_FALSE(none.Normalize());
+}
+
 TEST(Scalar, TruncatesAndExtendsEveryMember) {
   for (const auto& s : ManyScalars<6>(2000)) {
     for (int width = 1; width < 6; ++width) {

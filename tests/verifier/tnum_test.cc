@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "verifier/tnum.h"
 
+#include <algorithm>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -103,6 +104,17 @@ TEST(Tnum, RangeIsTheBestTnumOfItsMembers) {
       EXPECT_EQ(BasicTnum<6>::Range(low, high), Best<6>(values));
     }
   }
+}
+
+TEST(Tnum, CeilingIsTheSmallestMemberFromThereOn) {
+  for (const auto t : AllTnums<6>()) {
+    const auto members = Members<6>(t);
+    for (uint32_t v = 0; v <= t.Max(); ++v) {
+      EXPECT_EQ(t.Ceiling(v), *std::lower_bound(members.begin(), members.end(), v));
+    }
+  }
+  EXPECT_EQ((Tnum{0, ~uint64_t{1}}.Ceiling(~uint64_t{0} - 2)), ~uint64_t{1});
+  EXPECT_EQ(Tnum::Unknown().Ceiling(~uint64_t{0}), ~uint64_t{0});
 }
 
 TEST(Tnum, SetRelationsAgreeWithMembers) {

@@ -181,9 +181,16 @@ TEST(TransferAlu, FollowsLinuxInWhatItDoesNotFollow) {
     EXPECT_TRUE(Transfer(kind, 64, six, three).IsUnknown());
     EXPECT_TRUE(Transfer(kind, 32, six, three).IsUnknown());
   }
-  EXPECT_TRUE(Transfer(OpKind::kToBe, 16, six, {}).IsUnknown());
   EXPECT_TRUE(Transfer(OpKind::kLsh, 64, six, Scalar::Const(64)).IsUnknown());
   EXPECT_TRUE(Transfer(OpKind::kRsh, 32, six, Scalar::FromRange(1, 2)).IsUnknown());
+}
+
+TEST(TransferAlu, SwapsWhatIsKnownAboutTheBytes) {
+  const Scalar byte = Scalar::FromRange(0, 255);
+  EXPECT_EQ(Transfer(OpKind::kToBe, 16, byte, {}).bits, (Tnum{0, 0xff00}));
+  EXPECT_EQ(Transfer(OpKind::kBswap, 32, byte, {}).bits, (Tnum{0, 0xff000000}));
+  EXPECT_EQ(Transfer(OpKind::kToLe, 16, Scalar::Unknown(), {}), Scalar::FromRange(0, 0xffff));
+  EXPECT_EQ(Transfer(OpKind::kToLe, 64, byte, {}), byte);
 }
 
 TEST(TransferAlu, FullPrecisionBoundsDivisionAndShiftsByARange) {

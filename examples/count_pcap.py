@@ -485,7 +485,8 @@ def print_table(title, columns, rows, indent="  ", out=sys.stdout):
                   for cell, width, flush in zip(cells, widths, right))
         return (indent + "  ".join(padded)).rstrip()
 
-    print(f"{indent}{title}", file=out)
+    if title:
+        print(f"{indent}{title}", file=out)
     print(line(columns), file=out)
     print(indent + "  ".join("-" * width for width in widths), file=out)
     for row in rows:

@@ -50,7 +50,7 @@ void Cfg::FindSubprograms(std::span<const DecodedInsn> insns) {
   for (size_t at = 0; at < insns.size(); ++at) {
     if (marks[at] == 0) continue;
     if (!subprograms_.empty()) subprograms_.back().end = static_cast<uint32_t>(at);
-    Subprogram subprogram;
+    SubprogramRange subprogram;
     subprogram.begin = static_cast<uint32_t>(at);
     subprogram.is_called = (marks[at] & kCalled) != 0;
     subprogram.is_callback = (marks[at] & kCallback) != 0;
@@ -60,7 +60,7 @@ void Cfg::FindSubprograms(std::span<const DecodedInsn> insns) {
 }
 
 bool Cfg::CheckSubprograms(std::span<const DecodedInsn> insns) {
-  for (const Subprogram& subprogram : subprograms_) {
+  for (const SubprogramRange& subprogram : subprograms_) {
     size_t last = subprogram.begin;
     for (size_t at = subprogram.begin; at < subprogram.end; at = NextSlot(insns, at)) {
       last = at;
@@ -81,7 +81,7 @@ bool Cfg::CheckSubprograms(std::span<const DecodedInsn> insns) {
 
 void Cfg::FindBlocks(std::span<const DecodedInsn> insns) {
   std::vector<bool> leader(insns.size() + 1, false);
-  for (const Subprogram& subprogram : subprograms_) leader[subprogram.begin] = true;
+  for (const SubprogramRange& subprogram : subprograms_) leader[subprogram.begin] = true;
   for (size_t at = 0; at < insns.size(); at = NextSlot(insns, at)) {
     if (IsJump(insns[at])) leader[static_cast<size_t>(TargetOf(insns[at], at))] = true;
     if (EndsBlock(insns[at])) leader[NextSlot(insns, at)] = true;
@@ -95,7 +95,7 @@ void Cfg::FindBlocks(std::span<const DecodedInsn> insns) {
       BasicBlock block;
       block.begin = static_cast<uint32_t>(at);
       block.subprogram = subprogram;
-      Subprogram& owner = subprograms_[subprogram];
+      SubprogramRange& owner = subprograms_[subprogram];
       if (owner.block_count++ == 0) owner.first_block = static_cast<uint32_t>(blocks_.size());
       blocks_.push_back(block);
     }
@@ -133,7 +133,7 @@ void Cfg::LinkBlocks(std::span<const DecodedInsn> insns) {
 }
 
 std::vector<uint32_t> Cfg::ReversePostorder(uint32_t subprogram) const {
-  const Subprogram& owner = subprograms_[subprogram];
+  const SubprogramRange& owner = subprograms_[subprogram];
   std::vector<bool> seen(owner.block_count, false);
   std::vector<uint32_t> postorder;
   // Depth-first without recursion: a block and how many successors are done.

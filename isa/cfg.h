@@ -39,7 +39,7 @@ struct BasicBlock {
   uint32_t target = kNone;
 };
 
-struct Subprogram {
+struct SubprogramRange {
   uint32_t begin = 0;  // first slot, its entry
   uint32_t end = 0;    // one past the last slot
   uint32_t first_block = 0;
@@ -62,7 +62,7 @@ class Cfg {
   const DecodeError& error() const { return error_; }
 
   const std::vector<BasicBlock>& blocks() const { return blocks_; }
-  const std::vector<Subprogram>& subprograms() const { return subprograms_; }
+  const std::vector<SubprogramRange>& subprograms() const { return subprograms_; }
 
   // Index of the block that holds the slot. REQUIRES: slot < number of slots.
   uint32_t BlockAt(size_t slot) const { return block_of_slot_[slot]; }
@@ -91,7 +91,7 @@ class Cfg {
 
   DecodeError error_;
   std::vector<BasicBlock> blocks_;
-  std::vector<Subprogram> subprograms_;
+  std::vector<SubprogramRange> subprograms_;
   std::vector<uint32_t> block_of_slot_;
   std::vector<uint32_t> predecessor_begin_;  // per block, plus the end
   std::vector<uint32_t> predecessors_;

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,6 +25,8 @@ inline constexpr uint32_t kFrameBytes = 512;
 
 // The cold part of an ExecutionContext.
 struct ExecutionExtras {
+  // Gives the CPU slot back to the runtime.
+  std::function<void()> release_cpu;
   ExecutionHooks hooks;
   std::string trap_detail;
   std::unique_ptr<std::byte[]> stack;  // kMaxFrames * kFrameBytes, for interpreters
@@ -32,6 +35,9 @@ struct ExecutionExtras {
 
 struct ExecutionLayout {
   using C = ExecutionContext;
+  // REQUIRES: the slot is the new context's alone until `release_cpu` is called.
+  static std::unique_ptr<C> Create(uint32_t cpu, EpochDomain& domain,
+                                   std::function<void()> release_cpu);
   static uint64_t& tail_calls(C& c) { return c.tail_calls_; }
   static int64_t& fuel(C& c) { return c.fuel_; }
   static uint64_t& budget_left(C& c) { return c.budget_left_; }
@@ -40,7 +46,6 @@ struct ExecutionLayout {
   static uint32_t& depth(C& c) { return c.depth_; }
   static std::byte* stack(C& c) { return c.stack_; }
   static void*& program_context(C& c) { return c.program_context_; }
-  static const void*& current(C& c) { return c.current_; }
   static auto& call(C& c) { return c.call_; }
   static std::atomic<bool>& interrupted(C& c) { return c.interrupted_; }
   static ExecutionExtras& extras(C& c) { return *c.extras_; }

@@ -69,22 +69,23 @@ class SKEP_EXPORT Executable {
   const Program& program() const { return program_; }
   // Machine code; empty for interpreters.
   virtual std::span<const std::byte> code() const;
+  // Bytes that a plain-block context must have at least.
+  uint32_t min_context_bytes() const;
   // Time that Prepare took.
   uint64_t prepare_ns() const { return prepare_ns_; }
   const model::ExecProgram& exec() const { return *exec_; }
-  const model::TailTarget* tail_target() const { return tail_target_; }
+  const model::TailTarget& tail_target() const { return *tail_target_; }
 
  protected:
   using RunFunction = RunResult (*)(const Executable&, ExecutionContext&, void*, uint64_t) noexcept;
   Executable(Engine engine, Program program, std::shared_ptr<const model::ExecProgram> exec);
-  friend class Runtime;
-  friend class Instance;
+  friend struct TailTargetAccess;  // vm/executable.cc
 
   RunFunction run_ = nullptr;
   Engine engine_;
   Program program_;
   std::shared_ptr<const model::ExecProgram> exec_;
-  const model::TailTarget* tail_target_ = nullptr;
+  std::unique_ptr<model::TailTarget> tail_target_;  // what prog arrays hold
   uint64_t prepare_ns_ = 0;
 };
 

@@ -98,7 +98,6 @@ class SKEP_EXPORT ExecutionContext {
   void* program_context() const { return program_context_; }
 
  private:
-  friend class Runtime;
   friend struct model::ExecutionLayout;  // engines: offsets and access
   ExecutionContext();
 
@@ -114,7 +113,6 @@ class SKEP_EXPORT ExecutionContext {
   std::byte* stack_ = nullptr;  // lowest byte of the interpreters' stack
   uint64_t (*call_)(ExecutionContext&, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                     uint64_t) noexcept = nullptr;
-  const void* current_ = nullptr;  // the running model::ExecProgram
   uint64_t random_[4] = {};
   uint64_t budget_ = 0;
   uint64_t budget_left_ = 0;                        // not yet handed out as fuel

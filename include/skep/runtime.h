@@ -41,7 +41,7 @@ struct RuntimeOptions {
   uint32_t cpu_slots = 0;
   // Added to Linux's. Ids from kFirstHostHelperId; names must be new.
   std::vector<HelperSpec> helpers;
-  // Program types that may call the helpers above: all of them.
+  // The embedder's own; ids from kFirstHostProgramType.
   std::vector<ProgramType> program_types;
 };
 
@@ -74,7 +74,8 @@ class SKEP_EXPORT Runtime {
   // Fails with kResourceLimit if every CPU slot has a context.
   Result<std::unique_ptr<ExecutionContext>> NewContext();
 
-  // Fails with the errno that bpf(BPF_MAP_CREATE) gives for the same spec.
+  // Fails with the errno that bpf(BPF_MAP_CREATE) gives for the same spec. Map
+  // types with prog array slots are emptied when the Instance that owns them goes.
   Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec);
 
   // Creates the object's maps and fills them with their initial contents.
@@ -89,6 +90,11 @@ class SKEP_EXPORT Runtime {
   // The door for unverified code: engine must be kChecked.
   Result<std::shared_ptr<Executable>> PrepareUnverified(const Program& program, Engine engine,
                                                         std::span<const std::shared_ptr<Map>> maps);
+  // For conformance runs of kMemory programs on trusting engines: the caller
+  // vouches that every run is safe, because the same run (same bytes, same
+  // program) ended without a trap on the checked engine.
+  Result<std::shared_ptr<Executable>> PrepareVouched(const Program& program, Engine engine,
+                                                     std::span<const std::shared_ptr<Map>> maps);
 
  private:
   struct State;

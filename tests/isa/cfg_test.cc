@@ -29,7 +29,7 @@ std::string Shape(const std::vector<DecodedInsn>& program) {
   const Cfg cfg = Cfg::Build(decoded.insns);
   if (!cfg) return Message(cfg.error());
   std::string text;
-  for (const Subprogram& subprogram : cfg.subprograms()) {
+  for (const SubprogramRange& subprogram : cfg.subprograms()) {
     if (!text.empty()) text += " |";
     for (uint32_t i = 0; i < subprogram.block_count; ++i) {
       const BasicBlock& block = cfg.blocks()[subprogram.first_block + i];

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vm/checked.h"
+
+#include <cstring>
+#include <string>
+
+#define FMT_HEADER_ONLY 1
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "base/memory_access.h"
+#include "isa/op.h"
+#include "isa/semantics.h"
+#include "model/execution_layout.h"
+#include "model/fuel.h"
+#include "model/helper_entry.h"
+#include "model/tail_target.h"
+#include "vm/checked_calls.h"
+#include "vm/checked_memory.h"
+
+namespace skep {
+namespace {
+
+using model::ExecInsn;
+using model::ExecProgram;
+using model::ExecutionLayout;
+
+struct Frame {
+  const ExecProgram* program;
+  uint32_t return_to;
+  uint64_t saved[4];  // r6 .. r9
+};
+
+class Machine {
+ public:
+  Machine(const ExecProgram& program, ExecutionContext& context, void* r1, uint64_t r2)
+      : program_(&program), context_(context), memory_(program, context, r1, r2) {
+    r_[1] = reinterpret_cast<uintptr_t>(r1);
+    // Only plain memory programs get a second argument.
+    if (program.type == ProgramTypeId::kMemory) r_[2] = r2;
+    r_[kFramePointer] = reinterpret_cast<uintptr_t>(ExecutionLayout::stack(context)) +
+                        uint64_t{model::kMaxFrames} * model::kFrameBytes;
+    ClearFrame();
+  }
+
+  uint64_t Run() {
+    while (!done_ && !context_.stopped()) {
+      if (pc_ >= program_->insns.size()) {
+        Stop(TrapCode::kBadInsn, "control ran off the end of the program");
+        break;
+      }
+      Step(program_->insns[pc_]);
+    }
+    ReleaseRecords(*program_, memory_, context_);
+    return context_.stopped() ? 0 : r_[0];
+  }
+
+ private:
+  void Stop(TrapCode code, std::string why) {
+    if (context_.stopped()) return;
+    const uint32_t slot = pc_ < program_->origin.size() ? program_->origin[pc_] : pc_;
+    context_.Stop(code, fmt::format("instruction {}: {}", slot, why));
+  }
+
+  uint32_t Slot() const { return pc_ < program_->origin.size() ? program_->origin[pc_] : pc_; }
+
+  void Step(const ExecInsn& insn) {
+    ExecutionLayout::trap_insn(context_) = Slot();
+    const OpInfo& info = Info(insn.op);
+    const auto source = [&] {
+      return UsesSrcRegister(info.operands) ? r_[insn.src]
+                                            : static_cast<uint64_t>(int64_t{insn.imm});
+    };
+    uint32_t next = pc_ + 1;
+    switch (ClassOf(info.kind)) {
+      case OpClass::kAlu:
+        r_[insn.dst] = EvalAlu(info.kind, info.width, r_[insn.dst], source());
+        break;
+      case OpClass::kLoad:
+        Load(insn, info);
+        break;
+      case OpClass::kStore:
+        Store(insn, info, source());
+        break;
+      case OpClass::kAtomic:
+        Atomic(insn, info);
+        break;
+      case OpClass::kWideLoad:
+        r_[insn.dst] = insn.wide();
+        break;
+      case OpClass::kJump:
+        next = insn.target;
+        break;
+      case OpClass::kBranch:
+        if (EvalJump(info.kind, info.width, r_[insn.dst], source())) next = insn.target;
+        break;
+      case OpClass::kCall:
+        next = info.kind == OpKind::kCallLocal ? Enter(insn) : CallHelper(insn, next);
+        break;
+      case OpClass::kExit:
+        next = Leave();
+        break;
+      case OpClass::kCast:
+      case OpClass::kPacketLoad:
+      case OpClass::kMayGoto:
+        Stop(TrapCode::kBadInsn, fmt::format("{} does not run on this engine", info.name));
+        break;
+    }
+    if (next <= pc_ && !context_.stopped()) Burn(pc_ - next + 1);
+    if (!context_.stopped()) pc_ = next;
+  }
+
+  void Burn(int64_t instructions) {
+    int64_t& fuel = ExecutionLayout::fuel(context_);
+    fuel -= instructions;
+    if (fuel < 0) model::RefillFuel(context_);
+  }
+
+  // The place of an access, or nullopt after a trap.
+  std::optional<CheckedAccess> Access(uint64_t address, uint32_t bytes, AccessMode mode) {
+    const auto access = memory_.Check(address, bytes, mode);
+    if (!access) {
+      Stop(TrapCode::kBadAccess, fmt::format("{} of {} bytes at {:#x}; allowed: {}",
+                                             mode == AccessMode::kRead ? "read" : "write", bytes,
+                                             address, memory_.Describe()));
+      return std::nullopt;
+    }
+    if (mode == AccessMode::kAtomic && address % bytes != 0) {
+      Stop(TrapCode::kMisaligned,
+           fmt::format("atomic access of {} bytes at {:#x}, which is not aligned", bytes, address));
+      return std::nullopt;
+    }
+    return access;
+  }
+
+  static uint64_t Read(const CheckedAccess& access) {
+    switch (access.bytes) {
+      case 1:
+        return LoadRelaxed<uint8_t>(access.address);
+      case 2:
+        return LoadRelaxed<uint16_t>(access.address);
+      case 4:
+        return LoadRelaxed<uint32_t>(access.address);
+      case 8:
+        return LoadRelaxed<uint64_t>(access.address);
+    }
+    SKEP_UNREACHABLE();
+  }
+
+  static void Write(const CheckedAccess& access, uint64_t value) {
+    switch (access.bytes) {
+      case 1:
+        return StoreRelaxed(access.address, static_cast<uint8_t>(value));
+      case 2:
+        return StoreRelaxed(access.address, static_cast<uint16_t>(value));
+      case 4:
+        return StoreRelaxed(access.address, static_cast<uint32_t>(value));
+      case 8:
+        return StoreRelaxed(access.address, value);
+    }
+    SKEP_UNREACHABLE();
+  }
+
+  void Load(const ExecInsn& insn, const OpInfo& info) {
+    const uint64_t address = r_[insn.src] + static_cast<uint64_t>(int64_t{insn.off});
+    const auto access = Access(address, info.width / 8u, AccessMode::kRead);
+    if (!access) return;
+    const uint64_t value = Read(*access);
+    if (info.kind == OpKind::kLoadAcquire) __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    r_[insn.dst] = info.kind == OpKind::kLoadSx ? SignExtend(value, info.width) : value;
+  }
+
+  void Store(const ExecInsn& insn, const OpInfo& info, uint64_t value) {
+    const uint64_t address = r_[insn.dst] + static_cast<uint64_t>(int64_t{insn.off});
+    const auto access = Access(address, info.width / 8u, AccessMode::kWrite);
+    if (!access) return;
+    if (info.kind == OpKind::kStoreRelease) __atomic_thread_fence(__ATOMIC_RELEASE);
+    Write(*access, value);
+  }
+
+  template <class T>
+  static uint64_t ReadModifyWrite(OpKind kind, uint64_t address, uint64_t src, uint64_t r0) {
+    auto* memory = reinterpret_cast<Untyped<T>*>(address);
+    T old = __atomic_load_n(memory, __ATOMIC_SEQ_CST);
+    constexpr int kWidth = sizeof(T) * 8;
+    while (!__atomic_compare_exchange_n(memory, &old,
+                                        static_cast<T>(EvalAtomic(kind, kWidth, old, src, r0)),
+                                        false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    }
+    return old;
+  }
+
+  void Atomic(const ExecInsn& insn, const OpInfo& info) {
+    const uint64_t address = r_[insn.dst] + static_cast<uint64_t>(int64_t{insn.off});
+    const auto access = Access(address, info.width / 8u, AccessMode::kAtomic);
+    if (!access) return;
+    const uint64_t old =
+        info.width == 32
+            ? ReadModifyWrite<uint32_t>(info.kind, access->address, r_[insn.src], r_[0])
+            : ReadModifyWrite<uint64_t>(info.kind, access->address, r_[insn.src], r_[0]);
+    if (info.Has(kWritesSrc)) r_[insn.src] = old;
+    if (info.Has(kWritesR0)) r_[0] = old;
+  }
+
+  uint32_t Enter(const ExecInsn& insn) {
+    if (depth_ + 1 >= model::kMaxFrames) {
+      Stop(TrapCode::kCallDepth, "the call stack of 9 frames is too deep");
+      return pc_;
+    }
+    Frame& frame = frames_[depth_++];
+    frame.program = program_;
+    frame.return_to = pc_ + 1;
+    std::memcpy(frame.saved, &r_[6], sizeof frame.saved);
+    r_[kFramePointer] -= model::kFrameBytes;
+    memory_.set_stack(r_[kFramePointer] - model::kFrameBytes);
+    ClearFrame();
+    Burn(1);
+    return insn.target;
+  }
+
+  uint32_t Leave() {
+    if (depth_ == 0) {
+      done_ = true;
+      return pc_ + 1;
+    }
+    const Frame& frame = frames_[--depth_];
+    program_ = frame.program;
+    memory_.set_program(*program_);
+    std::memcpy(&r_[6], frame.saved, sizeof frame.saved);
+    r_[kFramePointer] += model::kFrameBytes;
+    memory_.set_stack(r_[kFramePointer] - model::kFrameBytes);
+    // The jump back is not a loop: pay nothing for it.
+    pc_ = 0;
+    return frame.return_to;
+  }
+
+  // Unverified code may read stack that it did not write: give it zeroes.
+  void ClearFrame() {
+    if (program_->verified) return;
+    std::memset(reinterpret_cast<void*>(r_[kFramePointer] - model::kFrameBytes), 0,
+                model::kFrameBytes);
+  }
+
+  uint32_t CallHelper(const ExecInsn& insn, uint32_t next) {
+    const model::HelperEntry& entry = program_->HelperAt(insn);
+    const std::string refused = CheckHelperCall(*entry.spec, r_, memory_);
+    if (!refused.empty()) {
+      Stop(TrapCode::kBadCall, fmt::format("call of {}: {}", entry.spec->name, refused));
+      return pc_;
+    }
+    if (entry.spec->id == model::kHelperTailCall) return TailCall(next);
+    r_[0] = entry.function(r_[1], r_[2], r_[3], r_[4], r_[5], context_);
+    NoteHelperResult(*entry.spec, r_, memory_);
+    if (!program_->verified) std::memset(&r_[1], 0, 5 * sizeof r_[1]);
+    return next;
+  }
+
+  uint32_t TailCall(uint32_t next) {
+    const DirectView slots = memory_.FindMap(r_[2])->direct_view();
+    const auto slot = static_cast<uint32_t>(r_[3]);
+    if (slot >= slots.max_entries) return next;
+    if (ExecutionLayout::tail_calls(context_) >= model::kMaxTailCalls) return next;
+    const auto place = reinterpret_cast<uint64_t>(slots.base + slot * slots.stride);
+    const auto* target = reinterpret_cast<const model::TailTarget*>(LoadAcquire<uint64_t>(place));
+    if (target == nullptr) return next;
+    ++ExecutionLayout::tail_calls(context_);
+    program_ = target->program;
+    memory_.set_program(*program_);
+    ClearFrame();
+    pc_ = 0;
+    return 0;
+  }
+
+  const ExecProgram* program_;
+  ExecutionContext& context_;
+  CheckedMemory memory_;
+  uint64_t r_[kRegisterCount] = {};
+  uint32_t pc_ = 0;
+  uint32_t depth_ = 0;
+  bool done_ = false;
+  Frame frames_[model::kMaxFrames];
+};
+
+}  // namespace
+
+uint64_t RunChecked(const model::ExecProgram& program, ExecutionContext& context, void* r1,
+                    uint64_t r2) noexcept {
+  return Machine(program, context, r1, r2).Run();
+}
+
+}  // namespace skep

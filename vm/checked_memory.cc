@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vm/checked_memory.h"
+
+#include <algorithm>
+
+#define FMT_HEADER_ONLY 1
+#include <fmt/format.h>
+
+#include "skep/program_type.h"
+
+#include "base/check.h"
+#include "model/execution_layout.h"
+#include "model/host_context.h"
+#include "vm/program_types.h"
+
+namespace skep {
+namespace {
+
+uint64_t AsNumber(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
+
+bool IsSkb(ProgramTypeId type) {
+  return type == ProgramTypeId::kSocketFilter || type == ProgramTypeId::kSchedCls ||
+         type == ProgramTypeId::kSchedAct;
+}
+
+uint64_t HostContextSize(ProgramTypeId type) {
+  if (type == ProgramTypeId::kXdp) return sizeof(model::XdpContext);
+  SKEP_CHECK(IsSkb(type));
+  return sizeof(model::SkbContext);
+}
+
+}  // namespace
+
+CheckedMemory::CheckedMemory(const model::ExecProgram& program, ExecutionContext& context,
+                             void* context_pointer, uint64_t length)
+    : program_(&program),
+      stack_top_(AsNumber(model::ExecutionLayout::stack(context)) +
+                 uint64_t{model::kMaxFrames} * model::kFrameBytes),
+      context_(AsNumber(context_pointer)),
+      context_is_block_(program.program_type->fields.empty()) {
+  stack_low_ = stack_top_ - model::kFrameBytes;
+  if (!context_is_block_) {
+    context_size_ = HostContextSize(program.type);
+  } else {
+    context_size_ = length != 0 ? length : program.context_bytes;
+  }
+}
+
+CheckedMemory::Region CheckedMemory::Packet() const {
+  if (program_->program_type->packet == PacketAccess::kNone || context_is_block_) return {};
+  const std::byte* begin = nullptr;
+  const std::byte* end = nullptr;
+  if (program_->type == ProgramTypeId::kXdp) {
+    const auto* xdp = reinterpret_cast<const model::XdpContext*>(context_);
+    begin = xdp->data_meta;
+    end = xdp->data_end;
+  } else if (IsSkb(program_->type)) {
+    const auto* skb = reinterpret_cast<const model::SkbContext*>(context_);
+    begin = skb->data_meta;
+    end = skb->data_end;
+  }
+  return {AsNumber(begin), static_cast<uint64_t>(end - begin)};
+}
+
+bool CheckedMemory::InMaps(uint64_t address, uint64_t bytes, bool write) const {
+  const uint32_t forbidden = write ? kMapRdonlyProg : kMapWronlyProg;
+  const auto allows = [&](const Map* map) {
+    if ((map->spec().flags & forbidden) != 0) return false;
+    const auto element = map->ElementAt(reinterpret_cast<const std::byte*>(address));
+    return element && Region{AsNumber(element->begin), element->size}.Holds(address, bytes);
+  };
+  return std::any_of(program_->maps.begin(), program_->maps.end(),
+                     [&](const auto& map) { return allows(map.get()); }) ||
+         std::any_of(inner_maps_.begin(), inner_maps_.end(), allows);
+}
+
+bool CheckedMemory::CheckRange(uint64_t address, uint64_t bytes, bool write) const {
+  if (Region{stack_low_, stack_top_ - stack_low_}.Holds(address, bytes)) return true;
+  for (const Region& record : records_) {
+    if (record.Holds(address, bytes)) return true;
+  }
+  const bool packet_writable = program_->program_type->packet == PacketAccess::kReadWrite;
+  if (Packet().Holds(address, bytes)) return !write || packet_writable;
+  if (context_is_block_ && Region{context_, context_size_}.Holds(address, bytes)) {
+    return !write || program_->program_type->context_writable;
+  }
+  return InMaps(address, bytes, write);
+}
+
+std::optional<CheckedAccess> CheckedMemory::Check(uint64_t address, uint32_t bytes,
+                                                  AccessMode mode) const {
+  const bool write = mode != AccessMode::kRead;
+  if (!context_is_block_ && Region{context_, context_size_}.Holds(address, bytes)) {
+    if (mode == AccessMode::kAtomic) return std::nullopt;
+    // Lowering has already checked and turned verified accesses.
+    if (program_->verified) return CheckedAccess{address, bytes};
+    const ProgramType& type = *program_->program_type;
+    const uint64_t offset = address - context_;
+    if (offset > 0xffff ||
+        FindContextField(type, static_cast<uint32_t>(offset), bytes, write) == nullptr) {
+      return std::nullopt;
+    }
+    const HostAccess host = LowerContextAccess(type, static_cast<uint32_t>(offset), bytes);
+    return CheckedAccess{context_ + host.offset, host.bytes};
+  }
+  // Linux allows atomics on the stack, on map values and on records only.
+  if (mode == AccessMode::kAtomic && Packet().Holds(address, bytes)) return std::nullopt;
+  if (!CheckRange(address, bytes, write)) return std::nullopt;
+  return CheckedAccess{address, bytes};
+}
+
+Map* CheckedMemory::FindMap(uint64_t address) const {
+  for (const auto& map : program_->maps) {
+    if (AsNumber(map.get()) == address) return map.get();
+  }
+  for (Map* map : inner_maps_) {
+    if (AsNumber(map) == address) return map;
+  }
+  return nullptr;
+}
+
+void CheckedMemory::AddInnerMap(Map* map) {
+  if (FindMap(AsNumber(map)) == nullptr) inner_maps_.push_back(map);
+}
+
+void CheckedMemory::AddRecord(uint64_t address, uint64_t bytes) {
+  records_.push_back({address, bytes});
+}
+
+bool CheckedMemory::HasRecord(uint64_t address) const {
+  return std::any_of(records_.begin(), records_.end(),
+                     [=](const Region& record) { return record.begin == address; });
+}
+
+void CheckedMemory::RemoveRecord(uint64_t address) {
+  std::erase_if(records_, [=](const Region& record) { return record.begin == address; });
+}
+
+std::vector<uint64_t> CheckedMemory::records() const {
+  std::vector<uint64_t> out;
+  for (const Region& record : records_) out.push_back(record.begin);
+  return out;
+}
+
+std::string CheckedMemory::Describe() const {
+  std::string out = fmt::format("stack [{:#x}, {:#x})", stack_low_, stack_top_);
+  out += fmt::format(", {} [{:#x}, {:#x})",
+                     program_->type == ProgramTypeId::kMemory ? "memory" : "context", context_,
+                     context_ + context_size_);
+  if (const Region packet = Packet(); packet.size != 0) {
+    out += fmt::format(", packet [{:#x}, {:#x})", packet.begin, packet.begin + packet.size);
+  }
+  for (const Region& record : records_) {
+    out += fmt::format(", record [{:#x}, {:#x})", record.begin, record.begin + record.size);
+  }
+  const size_t maps = program_->maps.size() + inner_maps_.size();
+  if (maps != 0) out += fmt::format(", values of {} maps", maps);
+  return out;
+}
+
+}  // namespace skep

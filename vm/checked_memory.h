@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// CheckedMemory: what one run on the checked engine may touch: its stack, its
+// context, its packet, values of its maps, ring buffer records it holds.
+//
+// Threads: one run's, one thread.
+
+#ifndef SKEP_VM_CHECKED_MEMORY_H_
+#define SKEP_VM_CHECKED_MEMORY_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "skep/execution_context.h"
+#include "skep/map.h"
+
+#include "model/exec_program.h"
+
+namespace skep {
+
+enum class AccessMode : uint8_t { kRead, kWrite, kAtomic };
+
+// Where an access really goes, which for contexts differs from the address that
+// the program used.
+struct CheckedAccess {
+  uint64_t address = 0;
+  uint32_t bytes = 0;
+};
+
+class CheckedMemory {
+ public:
+  // `length`: bytes at `context_pointer` for plain blocks.
+  CheckedMemory(const model::ExecProgram& program, ExecutionContext& context, void* context_pointer,
+                uint64_t length);
+
+  // The program that runs now (a tail call changes it).
+  void set_program(const model::ExecProgram& program) { program_ = &program; }
+  // The stack in use: [low, top).
+  void set_stack(uint64_t low) { stack_low_ = low; }
+
+  // nullopt if the access is forbidden.
+  std::optional<CheckedAccess> Check(uint64_t address, uint32_t bytes, AccessMode mode) const;
+  // Whether `bytes` bytes at `address` may be read (or written) by a helper.
+  bool CheckRange(uint64_t address, uint64_t bytes, bool write) const;
+  bool IsContext(uint64_t address) const { return address == context_; }
+
+  // The map at this address, if the program may use it; else null.
+  Map* FindMap(uint64_t address) const;
+  // A map that a lookup in an outer map gave.
+  void AddInnerMap(Map* map);
+
+  void AddRecord(uint64_t address, uint64_t bytes);
+  bool HasRecord(uint64_t address) const;
+  void RemoveRecord(uint64_t address);
+  // Records still held, as at exit.
+  std::vector<uint64_t> records() const;
+
+  // "stack [..), context [..), ..." for messages.
+  std::string Describe() const;
+
+ private:
+  struct Region {
+    uint64_t begin = 0;
+    uint64_t size = 0;
+    bool Holds(uint64_t address, uint64_t bytes) const {
+      return address >= begin && bytes <= size && address - begin <= size - bytes;
+    }
+  };
+  Region Packet() const;
+  bool InMaps(uint64_t address, uint64_t bytes, bool write) const;
+
+  const model::ExecProgram* program_;
+  uint64_t stack_low_;
+  uint64_t stack_top_;
+  uint64_t context_;
+  uint64_t context_size_;
+  bool context_is_block_;
+  std::vector<Region> records_;
+  std::vector<Map*> inner_maps_;
+};
+
+}  // namespace skep
+
+#endif  // SKEP_VM_CHECKED_MEMORY_H_

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs over packets and context bytes. What a packet's context holds is what
+// Linux's BPF_PROG_TEST_RUN gives on the loopback device (net/bpf/test_run.c,
+// behaviour compared by tests/vm/packet_run_test.cc).
+#include <cstring>
+
+#include "skep/engine.h"
+
+#include "model/exec_program.h"
+#include "model/execution_layout.h"
+#include "model/host_context.h"
+
+namespace skep {
+namespace {
+
+constexpr size_t kEthernetHeader = 14;
+
+// Linux's linux/if_packet.h.
+constexpr uint32_t kPacketHost = 0;
+constexpr uint32_t kPacketBroadcast = 1;
+constexpr uint32_t kPacketMulticast = 2;
+constexpr uint32_t kPacketOtherhost = 3;
+
+// As eth_type_trans does for a device whose address is all zeroes.
+uint32_t PacketTypeOf(const std::byte* mac) {
+  static constexpr std::byte kZero[6] = {};
+  if (std::memcmp(mac, kZero, sizeof kZero) == 0) return kPacketHost;
+  if ((mac[0] & std::byte{1}) == std::byte{0}) return kPacketOtherhost;
+  for (size_t i = 0; i < 6; ++i) {
+    if (mac[i] != std::byte{0xff}) return kPacketMulticast;
+  }
+  return kPacketBroadcast;
+}
+
+// The EtherType in network order; 802.3 frames get Linux's own numbers.
+uint16_t ProtocolOf(std::span<const std::byte> frame) {
+  uint16_t raw;
+  std::memcpy(&raw, frame.data() + 12, sizeof raw);
+  if (__builtin_bswap16(raw) >= 0x600) return raw;
+  constexpr uint16_t kEthP8023 = 0x0001;  // raw IPX in 802.3
+  constexpr uint16_t kEthP8022 = 0x0004;
+  if (frame.size() >= kEthernetHeader + 2 && frame[14] == std::byte{0xff} &&
+      frame[15] == std::byte{0xff}) {
+    return __builtin_bswap16(kEthP8023);
+  }
+  return __builtin_bswap16(kEthP8022);
+}
+
+RunResult BadCall(ExecutionContext& context, const char* why) {
+  model::ExecutionLayout::trap(context) = TrapCode::kNone;
+  context.Stop(TrapCode::kBadCall, why);
+  return {0, TrapCode::kBadCall, 0};
+}
+
+model::XdpContext MakeXdp(const PacketInput& packet) {
+  model::XdpContext xdp;
+  xdp.data = packet.data.data();
+  xdp.data_end = xdp.data + packet.data.size();
+  xdp.data_meta = xdp.data - packet.meta_size;
+  xdp.ingress_ifindex = packet.ingress_ifindex;
+  xdp.rx_queue_index = packet.rx_queue_index;
+  xdp.data_hard_start = xdp.data_meta;
+  xdp.frame_end = xdp.data_end;
+  return xdp;
+}
+
+model::SkbContext MakeSkb(const PacketInput& packet, bool with_mac) {
+  model::SkbContext skb;
+  const size_t skip = with_mac ? 0 : kEthernetHeader;
+  skb.mac = packet.data.data();
+  skb.data = skb.mac + skip;
+  skb.data_end = skb.mac + packet.data.size();
+  skb.data_meta = skb.data - (with_mac ? packet.meta_size : 0);
+  skb.len = static_cast<uint32_t>(packet.data.size() - skip);
+  skb.pkt_type = PacketTypeOf(skb.mac);
+  skb.protocol = ProtocolOf(packet.data);
+  skb.ifindex = packet.ingress_ifindex;
+  skb.wire_len = static_cast<uint32_t>(packet.data.size());
+  return skb;
+}
+
+}  // namespace
+
+RunResult Executable::RunPacket(ExecutionContext& context,
+                                const PacketInput& packet) const noexcept {
+  switch (program_.type()) {
+    case ProgramTypeId::kXdp: {
+      model::XdpContext xdp = MakeXdp(packet);
+      return Run(context, &xdp);
+    }
+    case ProgramTypeId::kSocketFilter:
+    case ProgramTypeId::kSchedCls:
+    case ProgramTypeId::kSchedAct: {
+      if (packet.data.size() < kEthernetHeader) {
+        return BadCall(context, "a packet needs an Ethernet header of 14 bytes");
+      }
+      model::SkbContext skb = MakeSkb(packet, program_.type() != ProgramTypeId::kSocketFilter);
+      return Run(context, &skb);
+    }
+    default:
+      return BadCall(context, "programs of this type do not take packets");
+  }
+}
+
+RunResult Executable::RunBytes(ExecutionContext& context,
+                               std::span<std::byte> bytes) const noexcept {
+  if (!exec_->program_type->fields.empty()) {
+    return BadCall(context, "programs of this type take packets, not context bytes");
+  }
+  if (bytes.size() < exec_->context_bytes) {
+    return BadCall(context, "the context has fewer bytes than the program accesses");
+  }
+  return Run(context, bytes.data(), bytes.size());
+}
+
+}  // namespace skep

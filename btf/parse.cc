@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: Apache-2.0
+// Btf::Parse, in three passes over the words, each linear:
+//   1. the header: sections inside the bytes, no gaps, no overlaps;
+//   2. every type alone: kind, sizes, flags, names, ids in range;
+//   3. what types say together: chains end, sizes follow, targets have the
+//      right kind. Depth-first over ids with a stack of our own, since nesting
+//      is as deep as the file wants it.
+// A type is refused where Linux refuses it (kernel/bpf/btf.c behaviour), except
+// that an object file may have what Origin lists.
+#include <cstring>
+#include <string>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+
+#include "base/byte_reader.h"
+#include "base/check.h"
+#include "btf/btf.h"
+#include "btf/raw.h"
+
+namespace skep::btf {
+namespace {
+
+Error Malformed(std::string message, int sys_errno = EINVAL) {
+  return {ErrorCode::kMalformedObject, std::move(message), sys_errno};
+}
+Error Unsupported(std::string message) {
+  constexpr int kEnotsupp = 524;
+  return {ErrorCode::kUnsupported, std::move(message), kEnotsupp};
+}
+Error Limit(std::string message) {
+  return {ErrorCode::kResourceLimit, std::move(message), E2BIG};
+}
+
+bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+// A C identifier; dots are what compilers add to names of clones and statics.
+bool IsIdentifier(std::string_view name) {
+  if (name.empty() || !(IsLetter(name[0]) || name[0] == '.')) return false;
+  for (const char c : name)
+    if (!IsLetter(c) && !IsDigit(c) && c != '.') return false;
+  return true;
+}
+
+bool IsSectionName(std::string_view name) {
+  if (name.empty()) return false;
+  for (const char c : name)
+    if (c < 0x20 || c > 0x7e) return false;
+  return true;
+}
+
+struct Header {
+  uint16_t magic;
+  uint8_t version;
+  uint8_t flags;
+  uint32_t header_size;
+  uint32_t type_offset;
+  uint32_t type_size;
+  uint32_t string_offset;
+  uint32_t string_size;
+};
+static_assert(sizeof(Header) == kHeaderSize);
+
+}  // namespace
+
+class BtfParser {
+ public:
+  BtfParser(Origin origin, std::shared_ptr<const Btf> base) : origin_(origin) {
+    btf_ = std::shared_ptr<Btf>(new Btf());
+    if (base != nullptr) {
+      btf_->first_id_ = base->type_count();
+      btf_->first_string_ = base->first_string_ + static_cast<uint32_t>(base->strings_.size());
+      btf_->base_ = std::move(base);
+    }
+  }
+
+  Result<std::shared_ptr<const Btf>> Parse(std::span<const std::byte> bytes) {
+    SKEP_TRY_VOID(ReadSections(ByteReader(bytes)));
+    SKEP_TRY_VOID(CheckTypesAlone());
+    SKEP_TRY_VOID(Resolve());
+    SKEP_TRY_VOID(CheckReferences());
+    return std::shared_ptr<const Btf>(std::move(btf_));
+  }
+
+ private:
+  Result<void> ReadSections(ByteReader reader);
+  Result<void> CheckTypesAlone();
+  Result<void> CheckType(uint32_t id, const uint32_t* w);
+  Result<void> CheckSized(uint32_t id, const uint32_t* w);
+  Result<void> CheckMembers(uint32_t id, const uint32_t* w);
+  Result<void> CheckVariables(uint32_t id, const uint32_t* w);
+  Result<void> CheckString(uint32_t id, uint32_t offset) const;
+  Result<void> Resolve();
+  enum class Walk { kSize, kPointer };
+  Result<void> WalkChains(Walk walk);
+  uint32_t NextChild(Walk walk, uint32_t id, uint32_t step) const;
+  Result<void> ComputeSize(uint32_t id);
+  Result<void> CheckReferences();
+  Result<void> CheckReference(uint32_t id, const Type& type);
+
+  Error At(uint32_t id, std::string_view what) const {
+    const uint32_t kind = RawKind(btf_->words(id)[1]);
+    return Malformed(fmt::format("type {} ({}): {}", id, KindName(static_cast<Kind>(kind)), what));
+  }
+  bool IdExists(uint32_t id) const { return id < btf_->type_count(); }
+
+  Origin origin_;
+  std::shared_ptr<Btf> btf_;
+};
+
+Result<void> BtfParser::ReadSections(ByteReader reader) {
+  if (reader.size() > kMaxSize)
+    return Limit(fmt::format("{} bytes of BTF, need at most {}", reader.size(), kMaxSize));
+  const auto header = reader.Read<Header>(0);
+  if (!header) return Malformed(fmt::format("BTF header is cut off at {} bytes", reader.size()));
+  if (header->magic != kMagic)
+    return Malformed(header->magic == 0x9feb ? "big-endian BTF, need little-endian"
+                                             : "no BTF magic number");
+  if (header->version != kVersion)
+    return Unsupported(fmt::format("BTF version {}, need {}", header->version, kVersion));
+  if (header->flags != 0)
+    return Unsupported(fmt::format("unknown BTF header flags {:#x}", header->flags));
+  if (header->header_size < kHeaderSize || header->header_size > reader.size())
+    return Malformed(fmt::format("BTF header size is {}, need {}..{}", header->header_size,
+                                 kHeaderSize, reader.size()));
+  for (uint32_t i = kHeaderSize; i < header->header_size; ++i)
+    if (*reader.Read<uint8_t>(i) != 0) return Limit("BTF header has unknown fields");
+
+  const uint64_t types_at = uint64_t{header->header_size} + header->type_offset;
+  const uint64_t strings_at = uint64_t{header->header_size} + header->string_offset;
+  const auto types = reader.Slice(types_at, header->type_size);
+  const auto strings = reader.Slice(strings_at, header->string_size);
+  if (!types) return Malformed("BTF type section lies outside the BTF bytes");
+  if (!strings) return Malformed("BTF string section lies outside the BTF bytes");
+  if (header->type_offset % 4 != 0 || header->type_size % 4 != 0)
+    return Malformed("BTF type section is not aligned to 4 bytes");
+  const bool types_first = types_at <= strings_at;
+  const uint64_t first_at = types_first ? types_at : strings_at;
+  const uint64_t first_size = types_first ? header->type_size : header->string_size;
+  const uint64_t second_at = types_first ? strings_at : types_at;
+  const uint64_t total = uint64_t{header->type_size} + header->string_size;
+  if (first_at != header->header_size || first_at + first_size != second_at ||
+      header->header_size + total != reader.size())
+    return Malformed("BTF sections overlap or leave gaps");
+  if (types->empty() && btf_->base_ == nullptr) return Malformed("BTF has no types");
+
+  btf_->words_.resize(types->size() / sizeof(uint32_t));
+  if (!types->empty()) std::memcpy(btf_->words_.data(), types->data(), types->size());
+  btf_->strings_.resize(strings->size());
+  if (!strings->empty()) std::memcpy(btf_->strings_.data(), strings->data(), strings->size());
+  const std::vector<char>& s = btf_->strings_;
+  const bool may_be_empty = btf_->base_ != nullptr;
+  if (s.empty() ? !may_be_empty : (s.size() - 1 > kMaxNameOffset || s.back() != 0))
+    return Malformed("BTF string section does not end in a NUL");
+  if (btf_->base_ == nullptr && s.front() != 0)
+    return Malformed("BTF string section does not start with the empty string");
+  return {};
+}
+
+Result<void> BtfParser::CheckTypesAlone() {
+  // First all starts, so that ids can be checked against their number.
+  const std::vector<uint32_t>& words = btf_->words_;
+  for (uint64_t at = 0; at < words.size();) {
+    const auto id = btf_->first_id_ + static_cast<uint32_t>(btf_->starts_.size());
+    if (id > kMaxTypeId) return Limit(fmt::format("more than {} types", kMaxTypeId));
+    if (words.size() - at < kTypeWords)
+      return Malformed(fmt::format("type {} is cut off", id));
+    const uint32_t info = words[at + 1];
+    if ((info & ~kInfoMask) != 0)
+      return Malformed(fmt::format("type {}: unknown bits in info {:#x}", id, info));
+    const uint32_t kind = RawKind(info);
+    if (kind == 0 || kind > static_cast<uint32_t>(Kind::kEnum64))
+      return Malformed(fmt::format("type {}: unknown kind {}", id, kind));
+    const uint64_t size = kTypeWords + uint64_t{ExtraWords(static_cast<Kind>(kind), RawVlen(info))};
+    if (words.size() - at < size) return Malformed(fmt::format("type {} is cut off", id));
+    btf_->starts_.push_back(static_cast<uint32_t>(at));
+    at += size;
+  }
+  for (uint32_t id = btf_->first_id_; id < btf_->type_count(); ++id)
+    SKEP_TRY_VOID(CheckType(id, btf_->words(id)));
+  return {};
+}
+
+Result<void> BtfParser::CheckString(uint32_t id, uint32_t offset) const {
+  if (offset >= btf_->first_string_ + btf_->strings_.size())
+    return At(id, fmt::format("name offset {} lies outside the string section", offset));
+  return {};
+}
+
+Result<void> BtfParser::CheckType(uint32_t id, const uint32_t* w) {
+  const Kind kind = static_cast<Kind>(RawKind(w[1]));
+  const uint32_t vlen = RawVlen(w[1]);
+  const bool flag = RawFlag(w[1]);
+  SKEP_TRY_VOID(CheckString(id, w[0]));
+  const std::string_view name = btf_->StringAt(w[0]);
+
+  if (origin_ == Origin::kKernel && name.size() > kMaxNameLength)
+    return At(id, fmt::format("name of more than {} bytes", kMaxNameLength));
+  const auto check_name = [&](bool required, bool section = false) -> Result<void> {
+    if (name.empty() && required) return At(id, "has no name");
+    if (origin_ == Origin::kKernel && !name.empty() &&
+        !(section ? IsSectionName(name) : IsIdentifier(name)))
+      return At(id, fmt::format("invalid name '{}'", name));
+    return {};
+  };
+  const auto check_no = [&](bool no_name, bool no_vlen, bool no_flag) -> Result<void> {
+    if (no_name && !name.empty()) return At(id, "must not have a name");
+    if (no_vlen && vlen != 0) return At(id, fmt::format("vlen is {}, need 0", vlen));
+    if (no_flag && flag) return At(id, "the kind flag must be 0");
+    return {};
+  };
+  switch (kind) {
+    case Kind::kVoid:
+      SKEP_UNREACHABLE();
+    case Kind::kInt:
+      SKEP_TRY_VOID(check_no(false, true, true));
+      return CheckSized(id, w);
+    case Kind::kFloat:
+      SKEP_TRY_VOID(check_no(false, true, true));
+      return CheckSized(id, w);
+    case Kind::kEnum:
+    case Kind::kEnum64:
+      SKEP_TRY_VOID(check_name(false));
+      return CheckSized(id, w);
+    case Kind::kStruct:
+    case Kind::kUnion:
+      SKEP_TRY_VOID(check_name(false));
+      return CheckMembers(id, w);
+    case Kind::kPtr:
+    case Kind::kVolatile:
+    case Kind::kConst:
+    case Kind::kRestrict:
+      SKEP_TRY_VOID(check_no(true, true, true));
+      break;
+    case Kind::kTypedef:
+      SKEP_TRY_VOID(check_no(false, true, true));
+      SKEP_TRY_VOID(check_name(true));
+      break;
+    case Kind::kTypeTag:
+      SKEP_TRY_VOID(check_no(false, true, false));
+      if (name.empty()) return At(id, "has no name");
+      break;
+    case Kind::kArray:
+      SKEP_TRY_VOID(check_no(true, true, true));
+      if (w[2] != 0) return At(id, fmt::format("size is {}, need 0", w[2]));
+      if (w[3] == 0 || !IdExists(w[3])) return At(id, fmt::format("element type is {}", w[3]));
+      if (w[4] == 0 || !IdExists(w[4])) return At(id, fmt::format("index type is {}", w[4]));
+      return {};
+    case Kind::kFwd:
+      SKEP_TRY_VOID(check_no(false, true, false));
+      if (w[2] != 0) return At(id, fmt::format("type is {}, need 0", w[2]));
+      return check_name(true);
+    case Kind::kFunc:
+      SKEP_TRY_VOID(check_no(false, false, true));
+      SKEP_TRY_VOID(check_name(true));
+      if (vlen > static_cast<uint32_t>(Linkage::kExtern))
+        return At(id, fmt::format("linkage is {}, need 0..2", vlen));
+      break;
+    case Kind::kFuncProto:
+      SKEP_TRY_VOID(check_no(true, false, true));
+      for (uint32_t i = 0; i < vlen; ++i) {
+        SKEP_TRY_VOID(CheckString(id, w[kTypeWords + 2 * i]));
+        if (!IdExists(w[kTypeWords + 2 * i + 1]))
+          return At(id, fmt::format("parameter {} has type {}, which does not exist", i,
+                                    w[kTypeWords + 2 * i + 1]));
+      }
+      break;
+    case Kind::kVar: {
+      SKEP_TRY_VOID(check_no(false, true, true));
+      SKEP_TRY_VOID(check_name(true));
+      const auto most = origin_ == Origin::kKernel ? Linkage::kGlobal : Linkage::kExtern;
+      if (w[3] > static_cast<uint32_t>(most))
+        return At(id, fmt::format("linkage is {}, need 0..{}", w[3], static_cast<int>(most)));
+      if (w[2] == 0) return At(id, "type is 0");
+      break;
+    }
+    case Kind::kDatasec:
+      SKEP_TRY_VOID(check_no(false, false, true));
+      SKEP_TRY_VOID(check_name(true, true));
+      return CheckVariables(id, w);
+    case Kind::kDeclTag:
+      SKEP_TRY_VOID(check_no(false, true, false));
+      if (name.empty()) return At(id, "has no value");
+      if (static_cast<int32_t>(w[3]) < -1)
+        return At(id, fmt::format("component is {}, need -1 or more", static_cast<int32_t>(w[3])));
+      break;
+  }
+  if (!IdExists(w[2])) return At(id, fmt::format("refers to type {}, which does not exist", w[2]));
+  return {};
+}
+
+// Kinds with a size of their own and no references.
+Result<void> BtfParser::CheckSized(uint32_t id, const uint32_t* w) {
+  const Kind kind = static_cast<Kind>(RawKind(w[1]));
+  const uint32_t size = w[2];
+  if (kind == Kind::kInt) {
+    const uint32_t data = w[kTypeWords];
+    if ((data & 0xf000ff00) != 0) return At(id, fmt::format("unknown bits in {:#x}", data));
+    const uint32_t bits = (data & 0xff) + (data >> 16 & 0xff);
+    if (bits > 128) return At(id, fmt::format("{} bits, need at most 128", bits));
+    if ((bits + 7) / 8 > size) return At(id, fmt::format("{} bits in {} bytes", bits, size));
+    const uint32_t encoding = data >> 24;
+    if (encoding != 0 && encoding != 1 && encoding != 2 && encoding != 4)
+      return Unsupported(fmt::format("type {} (int): unknown encoding {:#x}", id, encoding));
+    return {};
+  }
+  if (kind == Kind::kFloat) {
+    if (size != 2 && size != 4 && size != 8 && size != 12 && size != 16)
+      return At(id, fmt::format("size is {}, need 2, 4, 8, 12 or 16", size));
+    return {};
+  }
+  // Compilers give the forward declaration of an enum the size 0.
+  const bool may_be_zero = origin_ == Origin::kObjectFile;
+  if ((size == 0 && !may_be_zero) || size > 8 || (size & (size - 1)) != 0)
+    return At(id, fmt::format("size is {}, need 1, 2, 4 or 8", size));
+  const uint32_t stride = kind == Kind::kEnum64 ? 3 : 2;
+  for (uint32_t i = 0; i < RawVlen(w[1]); ++i)
+    SKEP_TRY_VOID(CheckString(id, w[kTypeWords + stride * i]));
+  return {};
+}
+
+Result<void> BtfParser::CheckMembers(uint32_t id, const uint32_t* w) {
+  const bool is_union = static_cast<Kind>(RawKind(w[1])) == Kind::kUnion;
+  uint32_t last = 0;
+  for (uint32_t i = 0; i < RawVlen(w[1]); ++i) {
+    const uint32_t* m = w + kTypeWords + 3 * i;
+    SKEP_TRY_VOID(CheckString(id, m[0]));
+    if (m[1] == 0 || !IdExists(m[1]))
+      return At(id, fmt::format("member {} has type {}, which does not exist", i, m[1]));
+    const uint32_t offset = RawFlag(w[1]) ? m[2] & 0xffffff : m[2];
+    if (is_union && offset != 0)
+      return At(id, fmt::format("member {} of a union is at bit {}", i, offset));
+    if (offset < last) return At(id, fmt::format("member {} lies before the one ahead of it", i));
+    if (uint64_t{offset} + 7 >= 8 * (uint64_t{w[2]} + 1))
+      return At(id, fmt::format("member {} at bit {} of {} bytes", i, offset, w[2]));
+    last = offset;
+  }
+  return {};
+}
+
+Result<void> BtfParser::CheckVariables(uint32_t id, const uint32_t* w) {
+  const bool strict = origin_ == Origin::kKernel;
+  if (strict && w[2] == 0) return At(id, "size is 0");
+  uint64_t end = 0;
+  for (uint32_t i = 0; i < RawVlen(w[1]); ++i) {
+    const uint32_t* v = w + kTypeWords + 3 * i;
+    if (v[0] == 0 || !IdExists(v[0]))
+      return At(id, fmt::format("variable {} has type {}, which does not exist", i, v[0]));
+    if (!strict) continue;
+    if (v[1] < end || v[1] >= w[2])
+      return At(id, fmt::format("variable {} at offset {}, need {}..{}", i, v[1], end, w[2]));
+    if (v[2] == 0 || v[2] > w[2]) return At(id, fmt::format("variable {} has size {}", i, v[2]));
+    end = uint64_t{v[1]} + v[2];
+    if (end > w[2]) return At(id, fmt::format("variable {} ends beyond {} bytes", i, w[2]));
+  }
+  return {};
+}
+
+Result<void> BtfParser::Resolve() {
+  btf_->sizes_.assign(btf_->starts_.size(), kNoSize);
+  SKEP_TRY_VOID(WalkChains(Walk::kSize));
+  return WalkChains(Walk::kPointer);
+}
+
+// The type that `id` needs next in this walk, by step; 0 after the last.
+// kSize follows what a size depends on, so pointers end it. kPointer follows
+// chains of pointers and qualifiers, so everything else ends it. A typedef of a
+// pointer to a struct that holds the typedef is no loop in either.
+uint32_t BtfParser::NextChild(Walk walk, uint32_t id, uint32_t step) const {
+  const uint32_t* w = btf_->words(id);
+  const Kind kind = static_cast<Kind>(RawKind(w[1]));
+  if (IsModifier(kind) || kind == Kind::kVar) return step == 0 ? w[2] : 0;
+  if (walk == Walk::kPointer) return kind == Kind::kPtr && step == 0 ? w[2] : 0;
+  if (kind == Kind::kArray) return step < 2 ? w[kTypeWords + step] : 0;
+  if (kind == Kind::kStruct || kind == Kind::kUnion)
+    return step < RawVlen(w[1]) ? w[kTypeWords + 3 * step + 1] : 0;
+  return 0;
+}
+
+Result<void> BtfParser::WalkChains(Walk walk) {
+  enum : uint8_t { kNew, kOpen, kDone };
+  std::vector<uint8_t> state(btf_->starts_.size(), kNew);
+  struct Frame {
+    uint32_t id;
+    uint32_t step;
+  };
+  std::vector<Frame> stack;
+  for (uint32_t root = btf_->first_id_; root < btf_->type_count(); ++root) {
+    if (state[root - btf_->first_id_] != kNew) continue;
+    state[root - btf_->first_id_] = kOpen;
+    stack.push_back({root, 0});
+    while (!stack.empty()) {
+      Frame& top = stack.back();
+      const uint32_t child = NextChild(walk, top.id, top.step);
+      if (child == 0) {
+        if (walk == Walk::kSize) SKEP_TRY_VOID(ComputeSize(top.id));
+        state[top.id - btf_->first_id_] = kDone;
+        stack.pop_back();
+        continue;
+      }
+      ++top.step;
+      if (child < btf_->first_id_) continue;  // the base is resolved
+      uint8_t& s = state[child - btf_->first_id_];
+      if (s == kOpen)
+        return Malformed(fmt::format("type {} is part of a loop of types", child), EEXIST);
+      if (s == kDone) continue;
+      const uint32_t deepest =
+          origin_ == Origin::kKernel ? kMaxResolveDepth : kMaxResolveDepthInObject;
+      if (stack.size() >= deepest)
+        return Limit(fmt::format("type {} is nested more than {} deep", child, deepest));
+      s = kOpen;
+      stack.push_back({child, 0});
+    }
+  }
+  return {};
+}
+
+Result<void> BtfParser::ComputeSize(uint32_t id) {
+  const uint32_t* w = btf_->words(id);
+  uint32_t size = kNoSize;
+  switch (static_cast<Kind>(RawKind(w[1]))) {
+    case Kind::kInt:
+    case Kind::kStruct:
+    case Kind::kUnion:
+    case Kind::kEnum:
+    case Kind::kEnum64:
+    case Kind::kFloat:
+    case Kind::kDatasec:
+      size = w[2];
+      break;
+    case Kind::kPtr:
+      size = 8;
+      break;
+    case Kind::kTypedef:
+    case Kind::kVolatile:
+    case Kind::kConst:
+    case Kind::kRestrict:
+    case Kind::kTypeTag:
+    case Kind::kVar:
+      size = btf_->SizeOf(w[2]).value_or(kNoSize);
+      break;
+    case Kind::kArray: {
+      const auto element = btf_->SizeOf(w[3]);
+      if (!element) return At(id, fmt::format("element type {} has no size", w[3]));
+      const uint64_t bytes = uint64_t{*element} * w[5];
+      if (bytes >= kNoSize) return At(id, fmt::format("size is {}, need less than 2^32", bytes));
+      size = static_cast<uint32_t>(bytes);
+      break;
+    }
+    case Kind::kVoid:
+    case Kind::kFwd:
+    case Kind::kFunc:
+    case Kind::kFuncProto:
+    case Kind::kDeclTag:
+      break;
+  }
+  btf_->sizes_[id - btf_->first_id_] = size;
+  return {};
+}
+
+Result<void> BtfParser::CheckReferences() {
+  for (uint32_t id = btf_->first_id_; id < btf_->type_count(); ++id)
+    SKEP_TRY_VOID(CheckReference(id, btf_->type(id)));
+  return {};
+}
+
+Result<void> BtfParser::CheckReference(uint32_t id, const Type& type) {
+  const auto bad_target = [&](uint32_t target) {
+    return At(id, fmt::format("refers to type {} ({})", target, KindName(btf_->kind(target))));
+  };
+  switch (type.kind) {
+    case Kind::kStruct:
+    case Kind::kUnion:
+      for (uint32_t i = 0; i < type.vlen; ++i) {
+        const Member member = btf_->member(id, i);
+        const auto size = btf_->SizeOf(member.type);
+        if (!size) return At(id, fmt::format("member {} has type {} without a size", i, member.type));
+        const uint64_t bits = member.bitfield_size != 0 ? member.bitfield_size : uint64_t{*size} * 8;
+        // An old-style bitfield narrows an int by the int's own bit count.
+        const uint32_t target = btf_->SkipModifiers(member.type);
+        const bool narrow = member.bitfield_size == 0 && btf_->kind(target) == Kind::kInt;
+        const uint64_t used = narrow ? btf_->integer(target).bits : bits;
+        if (member.bit_offset + used > uint64_t{type.size_or_type} * 8)
+          return At(id, fmt::format("member {} ends beyond its {} bytes", i, type.size_or_type));
+      }
+      return {};
+    case Kind::kArray: {
+      const uint32_t index = btf_->SkipModifiers(btf_->array(id).index);
+      if (btf_->kind(index) != Kind::kInt) return bad_target(index);
+      return {};
+    }
+    case Kind::kFunc:
+      if (btf_->kind(type.size_or_type) != Kind::kFuncProto) return bad_target(type.size_or_type);
+      return {};
+    case Kind::kFuncProto: {
+      // A parameter without a type is the "..." at the end.
+      for (uint32_t i = 0; i + 1 < type.vlen; ++i)
+        if (btf_->parameter(id, i).type == 0)
+          return At(id, fmt::format("parameter {} has no type", i));
+      return {};
+    }
+    case Kind::kVar:
+      if (origin_ == Origin::kKernel && !btf_->SizeOf(id)) return bad_target(type.size_or_type);
+      return {};
+    case Kind::kDatasec:
+      for (uint32_t i = 0; i < type.vlen; ++i) {
+        const uint32_t target = btf_->section_variable(id, i).type;
+        const Kind kind = btf_->kind(target);
+        if (kind != Kind::kVar && !(origin_ == Origin::kObjectFile && kind == Kind::kFunc))
+          return bad_target(target);
+      }
+      return {};
+    case Kind::kDeclTag: {
+      const Kind kind = btf_->kind(type.size_or_type);
+      const int32_t component = btf_->decl_tag(id).component;
+      const bool aggregate = kind == Kind::kStruct || kind == Kind::kUnion;
+      if (!aggregate && kind != Kind::kFunc && kind != Kind::kVar && kind != Kind::kTypedef)
+        return bad_target(type.size_or_type);
+      if (component < 0) return {};
+      if (!aggregate && kind != Kind::kFunc) return At(id, "tags a component of a type without any");
+      const uint32_t owner =
+          aggregate ? type.size_or_type : btf_->type(type.size_or_type).size_or_type;
+      if (!aggregate && btf_->kind(owner) != Kind::kFuncProto) return bad_target(owner);
+      if (static_cast<uint32_t>(component) >= btf_->type(owner).vlen)
+        return At(id, fmt::format("component {} does not exist", component));
+      return {};
+    }
+    case Kind::kPtr:
+    case Kind::kTypedef:
+    case Kind::kVolatile:
+    case Kind::kConst:
+    case Kind::kRestrict:
+    case Kind::kTypeTag:
+    case Kind::kVoid:
+    case Kind::kInt:
+    case Kind::kEnum:
+    case Kind::kEnum64:
+    case Kind::kFwd:
+    case Kind::kFloat:
+      return {};
+  }
+  return {};
+}
+
+Result<std::shared_ptr<const Btf>> Btf::Parse(std::span<const std::byte> bytes, Origin origin,
+                                              std::shared_ptr<const Btf> base) {
+  return BtfParser(origin, std::move(base)).Parse(bytes);
+}
+
+}  // namespace skep::btf

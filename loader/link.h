@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// LinkProgram: from the functions of an object to the code of one program. The
+// entry function comes first, then each subprogram that it needs, directly or
+// through others, once, in the order in which the code reaches them; calls,
+// map references and function addresses are resolved and BTF records move
+// along.
+//
+// Threads: LinkProgram changes only its budget.
+
+#ifndef SKEP_LOADER_LINK_H_
+#define SKEP_LOADER_LINK_H_
+
+#include <cstdint>
+#include <string>
+
+#include "loader/elf_file.h"
+#include "loader/functions.h"
+#include "loader/map_table.h"
+#include "loader/object_types.h"
+#include "skep/program.h"
+#include "skep/result.h"
+
+namespace skep::loader {
+
+// An object, taken apart.
+struct ObjectFile {
+  ElfFile elf;
+  ObjectTypes types;
+  FunctionTable functions;
+  MapTable maps;
+  std::string license;
+};
+
+// How much all programs of an object may grow together by the subprograms and
+// map definitions that each of them gets a copy of. Without it a small file
+// could ask for the product of its programs and its subprograms.
+struct LinkBudget {
+  uint64_t units = 0;  // slots, and 32 a map
+};
+
+// Links the function `entry`, an index into object.functions. Fails with
+// kMalformedObject, kUnsupported, kUnresolved or kResourceLimit.
+Result<Program> LinkProgram(const ObjectFile& object, uint32_t entry, LinkBudget& budget);
+
+}  // namespace skep::loader
+
+#endif  // SKEP_LOADER_LINK_H_

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// MapTable: all maps of an object and where in its sections they are: BTF
+// definitions of .maps, struct bpf_map_def of the older `maps` section, and
+// .data, .rodata and .bss, which become arrays of one element. Names, flags and
+// sizes are those that libbpf gives them.
+//
+// Threads: immutable.
+
+#ifndef SKEP_LOADER_MAP_TABLE_H_
+#define SKEP_LOADER_MAP_TABLE_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "loader/elf_file.h"
+#include "loader/functions.h"
+#include "loader/object_types.h"
+#include "skep/map_spec.h"
+#include "skep/result.h"
+
+namespace skep::loader {
+
+// Where a map's definition, or a data map's bytes, lie.
+struct MapPlace {
+  uint32_t spec = 0;     // index into MapTable::specs
+  uint32_t section = 0;  // ELF section index
+  uint64_t offset = 0;
+  uint64_t size = 0;
+  bool is_data = false;  // element 0 is the section itself
+  uint64_t slots_at = 0;  // .maps: where the member `values` starts in the definition
+};
+
+struct MapTable {
+  std::vector<MapSpec> specs;
+  std::vector<MapPlace> places;  // one a spec, by section, then by offset
+
+  void Add(MapSpec spec, MapPlace place);
+
+  // The data map of `section`, or the map whose definition holds `offset`; null
+  // if there is none.
+  const MapPlace* Find(uint32_t section, uint64_t offset) const;
+};
+
+// `object_name` is the file's name up to its first dot. Fails with
+// kMalformedObject, kUnsupported or kResourceLimit, naming section and map.
+Result<MapTable> ReadMaps(const ElfFile& elf, const ObjectTypes& types,
+                          const FunctionTable& functions, std::string_view object_name);
+
+// ---- the parts, one a file ------------------------------------------------
+
+// .maps: appends to `table`.
+Result<void> ReadBtfMaps(const ElfFile& elf, const ObjectTypes& types, MapTable& table);
+// `.values = { [1] = &inner }` of .maps, from its relocations. REQUIRES: the
+// places are sorted.
+Result<void> ReadInitialSlots(const ElfFile& elf, const FunctionTable& functions, MapTable& table);
+// The section `maps`: appends to `table`.
+Result<void> ReadLegacyMaps(const ElfFile& elf, MapTable& table);
+// Ring buffers of any size become the next power of two of pages, as in libbpf.
+void AdjustRingbufSize(MapSpec& spec);
+
+}  // namespace skep::loader
+
+#endif  // SKEP_LOADER_MAP_TABLE_H_

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/byte_reader.h"
+#include "loader/link.h"
+#include "loader/section_rules.h"
+#include "skep/program.h"
+
+namespace skep {
+
+struct Object::Data {
+  std::string name;
+  std::vector<ObjectProgram> programs;
+  std::vector<MapSpec> maps;
+  std::shared_ptr<const btf::Btf> btf;
+  std::string license;
+};
+
+namespace loader {
+namespace {
+
+constexpr uint64_t kMaxFileSize = 1u << 30;
+constexpr size_t kMaxLicense = 63;  // as libbpf keeps
+
+// The linked programs together may have 16 times the file's instructions, plus
+// what a small file may want.
+constexpr uint64_t kBudgetFactor = 16;
+constexpr uint64_t kBudgetBase = 1u << 16;
+
+// "dir/packet.bpf.o" is the object "packet".
+std::string_view ObjectName(std::string_view path) {
+  if (const size_t slash = path.rfind('/'); slash != std::string_view::npos)
+    path.remove_prefix(slash + 1);
+  return path.substr(0, path.find('.'));
+}
+
+Result<std::string> ReadLicense(const ElfFile& elf) {
+  if (const Section* version = elf.FindSection("version");
+      version != nullptr && version->data.size() != 4)
+    return Error{ErrorCode::kMalformedObject,
+                 fmt::format("section version: {} bytes, need 4", version->data.size())};
+  const Section* section = elf.FindSection("license");
+  if (section == nullptr) return std::string();
+  std::string license;
+  for (const std::byte c : section->data.first(std::min(section->data.size(), kMaxLicense))) {
+    if (c == std::byte{0}) break;
+    license += static_cast<char>(c);
+  }
+  return license;
+}
+
+Result<ObjectFile> TakeApart(std::span<const std::byte> bytes, std::string_view object_name) {
+  SKEP_TRY(ElfFile elf, ElfFile::Parse(bytes));
+  SKEP_TRY(ObjectTypes types, ReadTypes(elf));
+  SKEP_TRY(FunctionTable functions, FunctionTable::Read(elf));
+  SKEP_TRY(MapTable maps, ReadMaps(elf, types, functions, object_name));
+  SKEP_TRY(std::string license, ReadLicense(elf));
+  return ObjectFile{std::move(elf), std::move(types), std::move(functions), std::move(maps),
+                    std::move(license)};
+}
+
+std::vector<ObjectProgram> LinkAll(const ObjectFile& object) {
+  LinkBudget budget{kBudgetBase};
+  for (const Section& section : object.elf.sections())
+    if (section.IsCode()) budget.units += kBudgetFactor * (section.data.size() / kInsnSize);
+  std::vector<ObjectProgram> programs;
+  for (uint32_t i = 0; i < object.functions.all().size(); ++i) {
+    const Function& function = object.functions.all()[i];
+    if (!function.entry) continue;
+    const SectionMeaning meaning =
+        ReadSectionName(object.elf.sections()[function.section].name);
+    const ProgramTypeId type =
+        meaning.rule != nullptr ? meaning.rule->type : ProgramTypeId::kUnspec;
+    programs.push_back({std::string(function.name), std::string(meaning.name),
+                        LinkProgram(object, i, budget).At(fmt::format("program {}", function.name)),
+                        type, meaning.autoload});
+  }
+  return programs;
+}
+
+Error SystemError(const std::string& path, const char* what) {
+  const int code = errno;
+  return {ErrorCode::kSystem, fmt::format("{}: cannot {}: {}", path, what, std::strerror(code)),
+          code};
+}
+
+Result<std::vector<std::byte>> ReadFile(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return SystemError(path, "open");
+  struct Closer {
+    int fd;
+    ~Closer() { close(fd); }
+  } closer{fd};
+  struct stat status {};
+  if (fstat(fd, &status) != 0) return SystemError(path, "stat");
+  if (!S_ISREG(status.st_mode))
+    return Error{ErrorCode::kSystem, fmt::format("{}: not a regular file", path), EINVAL};
+  if (static_cast<uint64_t>(status.st_size) > kMaxFileSize)
+    return Error{ErrorCode::kResourceLimit,
+                 fmt::format("{}: {} bytes, need at most {}", path, status.st_size, kMaxFileSize)};
+  std::vector<std::byte> bytes(static_cast<size_t>(status.st_size));
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = read(fd, bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return SystemError(path, "read");
+    if (n == 0) break;
+    done += static_cast<size_t>(n);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+}  // namespace
+}  // namespace loader
+
+Result<Object> Object::Open(const std::string& path) {
+  SKEP_TRY(const std::vector<std::byte> bytes, loader::ReadFile(path));
+  return Parse(bytes, path);
+}
+
+Result<Object> Object::Parse(std::span<const std::byte> bytes, const std::string& name) {
+  auto object = loader::TakeApart(bytes, loader::ObjectName(name));
+  if (!object) return std::move(object).error().At(name);
+  auto data = std::make_shared<Data>();
+  data->name = name;
+  data->programs = loader::LinkAll(*object);
+  data->maps = std::move(object->maps.specs);
+  data->btf = std::move(object->types.btf);
+  data->license = std::move(object->license);
+  return Object(std::move(data));
+}
+
+const std::string& Object::name() const { return data_->name; }
+std::span<const ObjectProgram> Object::programs() const { return data_->programs; }
+std::span<const MapSpec> Object::maps() const { return data_->maps; }
+std::shared_ptr<const btf::Btf> Object::btf() const { return data_->btf; }
+const std::string& Object::license() const { return data_->license; }
+
+Result<Program> Object::FindProgram(const std::string& name) const {
+  constexpr size_t kNamesShown = 20;
+  std::string names;
+  for (size_t i = 0; i < data_->programs.size(); ++i) {
+    const ObjectProgram& program = data_->programs[i];
+    if (name.empty() ? data_->programs.size() == 1 : program.name == name) return program.program;
+    if (i < kNamesShown) names += (names.empty() ? "" : ", ") + program.name;
+    if (i == kNamesShown) names += ", ...";
+  }
+  if (data_->programs.empty())
+    return Error{ErrorCode::kUnresolved, fmt::format("{}: has no programs", data_->name)};
+  if (name.empty())
+    return Error{ErrorCode::kUnresolved,
+                 fmt::format("{}: has {} programs, name one of: {}", data_->name,
+                             data_->programs.size(), names)};
+  return Error{ErrorCode::kUnresolved,
+               fmt::format("{}: no program '{}', there are: {}", data_->name, name, names)};
+}
+
+}  // namespace skep

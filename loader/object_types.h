@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// ObjectTypes: the BTF of an object, with what only the symbol table knows
+// filled in: sizes of data sections, offsets of variables, and hidden functions
+// made static (they are verified where they are called).
+
+#ifndef SKEP_LOADER_OBJECT_TYPES_H_
+#define SKEP_LOADER_OBJECT_TYPES_H_
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "btf/btf.h"
+#include "btf/ext.h"
+#include "loader/elf_file.h"
+#include "skep/result.h"
+
+namespace skep::loader {
+
+// The records of .BTF.ext that belong to one ELF section, ascending.
+struct SectionTypes {
+  std::vector<btf::FuncInfo> functions;
+  std::vector<btf::LineInfo> lines;
+  std::vector<btf::CoreRelocation> core_relocations;
+};
+
+struct ObjectTypes {
+  std::shared_ptr<const btf::Btf> btf;  // null if the object has none
+  std::vector<SectionTypes> sections;   // by ELF section index
+  // BTF ids of data sections by name.
+  std::unordered_map<std::string_view, uint32_t> data_sections;
+  // What the kernel, its configuration or another object supplies, by name: the
+  // section (".ksyms", ".kconfig", ".maps") that it is declared in.
+  std::unordered_map<std::string_view, std::string_view> externs;
+  // Main functions with an exception callback: BTF id of the function to the
+  // callback's name.
+  std::unordered_map<uint32_t, std::string_view> exception_callbacks;
+};
+
+// Fails if .BTF or .BTF.ext is there and malformed. Views point into the ELF
+// bytes or the Btf.
+Result<ObjectTypes> ReadTypes(const ElfFile& elf);
+
+}  // namespace skep::loader
+
+#endif  // SKEP_LOADER_OBJECT_TYPES_H_

@@ -136,12 +136,12 @@ def check_tail_calls(objects):
     return counted == expected or f"hello_tail: paths {counted}, expected {expected}"
 
 
-def main():
+def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("objects", type=pathlib.Path)
     parser.add_argument("capture", type=pathlib.Path)
     parser.add_argument("--write", type=pathlib.Path, metavar="FOLDER")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
 
     frames = count_pcap.read_pcap(arguments.capture.read_bytes())
     expected, rewritten = count_pcap.expectations(frames)

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jit/compile.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "jit/compiler.h"
+#include "jit/listing.h"
+
+#if defined(__x86_64__)
+#include "jit/x64/masm_x64.h"
+#endif
+
+namespace skep::jit {
+
+#if defined(__x86_64__)
+
+namespace {
+
+Result<CompiledCode> Build(const model::ExecProgram& exec, const CompileOptions& options,
+                           Listing* listing) {
+  SKEP_CHECK(exec.verified);
+  MasmX64 masm(options.cpu, listing != nullptr);
+  Compiler<MasmX64> compiler(exec, options.metered, masm, listing);
+  SKEP_TRY_VOID(compiler.Run());
+  CompiledCode code;
+  SKEP_TRY(code.memory, masm.Finish());
+  code.entry = reinterpret_cast<EntryFunction>(code.memory.address());
+  code.tail_entry = code.memory.address();
+  code.offsets = compiler.TakeOffsets();
+  return code;
+}
+
+}  // namespace
+
+bool Available() { return true; }
+
+Result<CompiledCode> Compile(const model::ExecProgram& exec, const CompileOptions& options) {
+  return Build(exec, options, nullptr);
+}
+
+Result<Listing> List(const model::ExecProgram& exec, const CompileOptions& options) {
+  Listing listing;
+  SKEP_TRY_VOID(Build(exec, options, &listing));
+  return listing;
+}
+
+#else
+
+namespace {
+
+Error NoCompiler() {
+  return Error{ErrorCode::kUnsupported, "this build has no compiler for this architecture", 0};
+}
+
+}  // namespace
+
+bool Available() { return false; }
+
+Result<CompiledCode> Compile(const model::ExecProgram&, const CompileOptions&) {
+  return NoCompiler();
+}
+
+Result<Listing> List(const model::ExecProgram&, const CompileOptions&) { return NoCompiler(); }
+
+#endif
+
+uint64_t CallFunction(ExecutionContext& context, uint64_t function, uint64_t r1, uint64_t r2,
+                      uint64_t r3, uint64_t r4, uint64_t r5) noexcept {
+  return reinterpret_cast<HelperFunction>(function)(r1, r2, r3, r4, r5, context);
+}
+
+}  // namespace skep::jit

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// MacroAssembler: what Compiler asks of a machine, in terms of eBPF registers.
+//
+// A port is one class with these functions, in a folder of its own (jit/x64/);
+// every port has the same functions in the same order. Nothing outside a port
+// names a machine register or a machine instruction.
+//
+// Rules for all ports:
+//   - r0 .. r9 have fixed machine registers. r10 may be an expression of the
+//     stack pointer; it is read-only.
+//   - A function emits code that changes only its destination, the port's
+//     temporaries and the condition flags. What it changes beyond that, its
+//     comment says ("Clobbers:").
+//   - `live` is the set of eBPF registers whose values are needed after the
+//     instruction (bit n for rn): others need not be preserved.
+
+#ifndef SKEP_JIT_MASM_H_
+#define SKEP_JIT_MASM_H_
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "skep/helper.h"
+#include "skep/result.h"
+
+#include "isa/op.h"
+#include "jit/compile.h"
+
+namespace skep {
+class Map;
+}
+
+namespace skep::jit {
+
+using Reg = uint8_t;  // eBPF register, 0 .. 10
+inline constexpr Reg kNoReg = 0xff;
+
+using RegSet = uint16_t;
+constexpr RegSet Bit(Reg reg) { return static_cast<RegSet>(1u << reg); }
+inline constexpr RegSet kAllRegs = 0x3ff;  // r0 .. r9
+
+// A second operand: a register, or an immediate that stands for its
+// sign-extension to 64 bits.
+struct Operand {
+  Reg reg = kNoReg;
+  int32_t imm = 0;
+
+  static Operand Of(Reg reg) { return {reg, 0}; }
+  static Operand Imm(int32_t imm) { return {kNoReg, imm}; }
+  bool is_reg() const { return reg != kNoReg; }
+};
+
+// base + (index << shift) + disp. If either is r10, it is base and shift is 0.
+struct Address {
+  Reg base = 0;
+  Reg index = kNoReg;
+  uint8_t shift = 0;
+  int32_t disp = 0;
+};
+// |disp| stays below this, so that ports can add a frame's size.
+inline constexpr int64_t kMaxDisp = int64_t{1} << 30;
+
+// A place in the code, by the port's own numbering.
+using Label = uint32_t;
+
+struct JumpTo {
+  Label label = 0;
+  bool near = false;  // less than kNearBytes away, forward
+};
+
+// What a function needs of its frame.
+struct Frame {
+  RegSet saved = 0;            // r6 .. r9 that it changes
+  bool is_main = false;        // entered from the host or by a tail call
+  bool keeps_context = false;  // main: something in the program needs the context
+  bool calls = false;          // calls helpers or functions
+  uint32_t stack_bytes = 0;    // below r10; 0 if r10 is not used
+};
+
+// A division or remainder.
+struct Division {
+  OpKind kind{};
+  int width = 0;
+  Reg dst = 0;
+  Operand divisor;
+  bool nonzero = false;  // fact: nonzero_divisor
+  RegSet live = kAllRegs;
+};
+
+// An array lookup: r0 = address of the value whose u32 index r2 points to.
+struct ArrayLookup {
+  const std::byte* base = nullptr;
+  uint64_t stride = 0;
+  uint64_t cpu_stride = 0;
+  uint32_t max_entries = 0;
+  bool in_range = false;  // fact: lookup_not_null
+};
+
+// A tail call: r1 the program's context, r2 the map, r3 the index.
+struct TailCall {
+  const std::byte* slots = nullptr;  // null: the map is known at run time only
+  uint32_t max_entries = 0;
+  std::optional<uint32_t> constant_index;  // fact: constant_index
+};
+
+// Everything that a port must have, in the order of its header.
+template <class M>
+concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, JumpTo jump, Reg reg,
+                                  OpKind kind, int width, Operand operand, Address address,
+                                  Division division, ArrayLookup lookup, TailCall tail, RegSet live,
+                                  uint32_t insn, HelperFunction helper) {
+  // Program and places. MaxBytes: an upper bound for the code of one instruction
+  // (its operation, whether it names r10, whether code is metered).
+  { M::kNearBytes } -> std::convertible_to<uint32_t>;
+  { M::kLoopAlignment } -> std::convertible_to<uint32_t>;
+  { M::MaxBytes(Op{}, bool{}, bool{}) } -> std::same_as<uint32_t>;
+  { c.offset() } -> std::same_as<uint32_t>;
+  { m.NewLabel() } -> std::same_as<Label>;
+  m.Bind(label);
+  m.AlignLoop();
+  m.Reserve(size_t{});
+  { m.Finish() } -> std::same_as<Result<CodeMemory>>;
+  { m.TakeText() } -> std::same_as<std::string>;
+  // Frames.
+  m.Enter(frame);
+  m.Exit();
+  m.EmitCold();
+  m.EnterCallback(label);
+  // Arithmetic.
+  m.LoadConstant(reg, uint64_t{});
+  m.LoadFunction(reg, label);
+  m.Alu(kind, width, reg, operand);
+  m.Divide(division);
+  m.AddressOf(width, reg, address);
+  m.MultiplyBy(width, reg, reg, int32_t{});
+  m.RotateLeft(width, reg, reg, int{});
+  m.ZeroExtendTo(reg, reg, int{});
+  // Memory.
+  m.Load(width, bool{}, reg, address);
+  m.Store(width, address, operand);
+  m.Atomic(kind, width, address, reg, live);
+  // Control.
+  m.Jump(jump);
+  m.Branch(kind, width, reg, operand, bool{}, jump);
+  m.Meter(uint32_t{}, insn);
+  m.CallHelper(helper);
+  m.CallFunction(label);
+  m.StopIfStopped();
+  m.StopIfStoppedAt(insn);
+  m.Lookup(lookup);
+  m.LoadCpu();
+  m.Tail(tail);
+};
+
+}  // namespace skep::jit
+
+#endif  // SKEP_JIT_MASM_H_

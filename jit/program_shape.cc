@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// Liveness runs backwards once, with every register live at a jump back, and a
+// second time with what the first run found at the loop heads. Each run starts
+// from a set that holds all live registers and can only drop dead ones, so the
+// result is never too small, and it is exact for loops that are not nested.
+#include "jit/program_shape.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "model/helper_entry.h"
+
+namespace skep::jit {
+namespace {
+
+using model::ExecInsn;
+using model::ExecProgram;
+
+constexpr RegSet kArgs = 0x3e;  // r1 .. r5
+constexpr RegSet kCalleeSaved = 0x3c0;
+constexpr RegSet kClobbered = kArgs | 1;
+
+struct Effect {
+  RegSet reads = 0;
+  RegSet writes = 0;
+};
+
+bool ReadsDst(const OpInfo& info) { return info.Has(kReadsDst); }
+bool ReadsSrc(const OpInfo& info) { return info.Has(kReadsSrc); }
+
+Effect EffectOfCall(const ExecProgram& exec, uint32_t index) {
+  switch (ClassifyCall(exec, index)) {
+    case CallKind::kFunction:
+      return {kArgs, kClobbered};
+    case CallKind::kTail:
+      return {static_cast<RegSet>(Bit(1) | Bit(2) | Bit(3)), kClobbered};
+    case CallKind::kLookup:
+      return {Bit(2), kClobbered};
+    case CallKind::kCpu:
+      return {0, kClobbered};
+    case CallKind::kHelper: {
+      // A host's helper may look at more than its prototype says.
+      const HelperSpec* spec = exec.HelperAt(exec.insns[index]).spec;
+      if (spec == nullptr || spec->id >= kFirstHostHelperId) return {kArgs, kClobbered};
+      RegSet reads = 0;
+      for (Reg i = 0; i < spec->args.size(); ++i) {
+        if (spec->args[i].kind != ArgKind::kNone) reads |= Bit(static_cast<Reg>(i + 1));
+      }
+      return {reads, kClobbered};
+    }
+  }
+  SKEP_UNREACHABLE();
+}
+
+Effect EffectOf(const ExecProgram& exec, uint32_t index, const OpInfo& info) {
+  const ExecInsn& insn = exec.insns[index];
+  if (info.kind == OpKind::kCallHelper || info.kind == OpKind::kCallLocal) {
+    return EffectOfCall(exec, index);
+  }
+  Effect effect;
+  if (ReadsDst(info)) effect.reads |= Bit(insn.dst);
+  if (ReadsSrc(info)) effect.reads |= Bit(insn.src);
+  if (info.Has(kReadsR0) || info.kind == OpKind::kExit) effect.reads |= Bit(0);
+  if (info.Has(kWritesDst)) effect.writes |= Bit(insn.dst);
+  if (info.Has(kWritesSrc)) effect.writes |= Bit(insn.src);
+  if (info.Has(kWritesR0)) effect.writes |= Bit(0);
+  effect.reads &= kAllRegs;
+  return effect;
+}
+
+class Analysis {
+ public:
+  Analysis(const ExecProgram& exec, bool metered) : exec_(exec), metered_(metered) {
+    shape_.insns.resize(exec.insns.size() + 1);
+  }
+
+  ProgramShape Run() {
+    bool needs_context = false;
+    for (const model::ExecSubprogram& sub : exec_.subprograms) {
+      FunctionShape function;
+      function.start = sub.start;
+      function.end = sub.end;
+      loops_.clear();
+      needs_context |= Survey(sub, function);
+      ChooseAlignment(function);
+      SweepLiveness(function, true);
+      if (!loops_.empty()) SweepLiveness(function, false);
+      shape_.functions.push_back(function);
+    }
+    Frame& main = shape_.functions.front().frame;
+    main.is_main = true;
+    main.keeps_context = needs_context;
+    return std::move(shape_);
+  }
+
+ private:
+  // Marks targets and finds what the frame needs. Returns true if the function
+  // uses the execution context.
+  bool Survey(const model::ExecSubprogram& sub, FunctionShape& function) {
+    Frame& frame = function.frame;
+    bool needs_context = false;
+    bool uses_stack = false;
+    for (uint32_t i = sub.start; i < sub.end; ++i) {
+      const ExecInsn& insn = exec_.insns[i];
+      const OpInfo& info = Info(insn.op);
+      if (info.Has(kWritesDst)) {
+        SKEP_CHECK(insn.dst != kFramePointer);
+        frame.saved |= Bit(insn.dst);
+      }
+      if (info.Has(kWritesSrc)) frame.saved |= Bit(insn.src);
+      uses_stack |= (ReadsDst(info) && insn.dst == kFramePointer) ||
+                    (ReadsSrc(info) && insn.src == kFramePointer);
+      if (info.Has(kBranches)) {
+        SKEP_CHECK(insn.target >= sub.start && insn.target < sub.end);
+        if (MarkJump(i, insn.target) && metered_) needs_context = frame.calls = true;
+      } else if (info.kind == OpKind::kLoadFunc) {
+        SKEP_CHECK(insn.target < exec_.insns.size());
+        shape_.insns[insn.target].marks |= kIsCallback;
+      } else if (info.kind == OpKind::kCallHelper || info.kind == OpKind::kCallLocal) {
+        needs_context |= SurveyCall(i, frame);
+      }
+    }
+    frame.saved &= kCalleeSaved;
+    if (uses_stack) frame.stack_bytes = std::max(sub.stack_depth, 8u);
+    return needs_context;
+  }
+
+  // Returns true if the jump goes back.
+  bool MarkJump(uint32_t from, uint32_t to) {
+    shape_.insns[to].marks |= kIsTarget;
+    if (to > from) return false;
+    shape_.insns[to].marks |= kIsLoopHead;
+    // `if c goto head`, or `if c goto over; goto head; over:`.
+    const bool conditional = ClassOf(exec_.insns[from].op) == OpClass::kBranch ||
+                             (from > to && exec_.insns[from - 1].target == from + 1 &&
+                              ClassOf(exec_.insns[from - 1].op) == OpClass::kBranch);
+    loops_.push_back({to, from, conditional ? 1u : 2u});
+    return true;
+  }
+
+  bool SurveyCall(uint32_t index, Frame& frame) {
+    switch (ClassifyCall(exec_, index)) {
+      case CallKind::kFunction:
+        frame.calls = true;
+        return metered_;
+      case CallKind::kHelper: {
+        const HelperSpec* spec = exec_.HelperAt(exec_.insns[index]).spec;
+        shape_.may_stop |= spec != nullptr && (spec->flags & kHelperCallsBack) != 0;
+        frame.calls = true;
+        return true;
+      }
+      case CallKind::kTail:
+        shape_.may_stop = true;
+        frame.calls = true;  // the map may be known at run time only
+        return true;
+      case CallKind::kLookup:
+      case CallKind::kCpu:
+        return true;
+    }
+    SKEP_UNREACHABLE();
+  }
+
+  // One entry for each head, in order.
+  void MergeLoops() {
+    std::sort(loops_.begin(), loops_.end(),
+              [](const Loop& a, const Loop& b) { return a.head < b.head; });
+    size_t kept = 0;
+    for (const Loop& loop : loops_) {
+      if (kept > 0 && loops_[kept - 1].head == loop.head) {
+        loops_[kept - 1].last = std::max(loops_[kept - 1].last, loop.last);
+        loops_[kept - 1].latches += loop.latches;
+      } else {
+        loops_[kept++] = loop;
+      }
+    }
+    loops_.resize(kept);
+  }
+
+  // Padding in front of a loop head is worth it unless control runs through it
+  // time and again: when the loop lies in another one and is entered from
+  // above. A tight inner loop is worth it even then.
+  void ChooseAlignment(const FunctionShape& function) {
+    MergeLoops();
+    uint32_t enclosing_end = 0;
+    for (size_t i = 0; i < loops_.size(); ++i) {
+      const Loop& loop = loops_[i];
+      const bool from_above =
+          loop.head > function.start && !Info(exec_.insns[loop.head - 1].op).Has(kEndsPath);
+      const bool enclosed = enclosing_end > loop.head;
+      const bool innermost = i + 1 == loops_.size() || loops_[i + 1].head > loop.last;
+      if (!enclosed || !from_above || (innermost && loop.latches == 1)) {
+        shape_.insns[loop.head].marks |= kIsAligned;
+      }
+      enclosing_end = std::max(enclosing_end, loop.last);
+    }
+  }
+
+  void SweepLiveness(const FunctionShape& function, bool first) {
+    for (uint32_t i = function.end; i-- > function.start;) {
+      InsnShape& shape = shape_.insns[i];
+      const ExecInsn& insn = exec_.insns[i];
+      const OpInfo& info = Info(insn.op);
+      RegSet after = 0;
+      if (!info.Has(kEndsPath) && info.kind != OpKind::kExit) {
+        after = i + 1 < function.end ? shape_.insns[i + 1].live_before : kAllRegs;
+      }
+      if (info.Has(kBranches)) {
+        after |= first && insn.target <= i ? kAllRegs : shape_.insns[insn.target].live_before;
+      }
+      const Effect effect = EffectOf(exec_, i, info);
+      const OpClass op_class = ClassOf(info.kind);
+      const bool pure = op_class == OpClass::kAlu || op_class == OpClass::kWideLoad;
+      shape.live_after = after;
+      if (pure && (effect.writes & after) == 0) {
+        shape.marks |= kIsDead;
+        shape.live_before = after;
+        continue;
+      }
+      shape.marks &= static_cast<uint8_t>(~kIsDead);
+      shape.live_before = static_cast<RegSet>((after & ~effect.writes) | effect.reads);
+    }
+  }
+
+  struct Loop {
+    uint32_t head;
+    uint32_t last;     // highest jump back
+    uint32_t latches;  // 1: one jump back, a conditional one
+  };
+
+  const ExecProgram& exec_;
+  const bool metered_;
+  ProgramShape shape_;
+  std::vector<Loop> loops_;  // of the function in hand
+};
+
+}  // namespace
+
+CallKind ClassifyCall(const ExecProgram& exec, uint32_t index) {
+  const ExecInsn& insn = exec.insns[index];
+  if (Info(insn.op).kind == OpKind::kCallLocal) return CallKind::kFunction;
+  const HelperSpec* spec = exec.HelperAt(insn).spec;
+  if (spec == nullptr) return CallKind::kHelper;
+  switch (spec->id) {
+    case model::kHelperTailCall:
+      return CallKind::kTail;
+    case model::kHelperGetSmpProcessorId:
+      return CallKind::kCpu;
+    case model::kHelperMapLookup: {
+      if (exec.facts.empty()) return CallKind::kHelper;
+      const uint32_t map = exec.facts[index].map;
+      if (map == model::kNoMap) return CallKind::kHelper;
+      const MapType type = exec.maps[map]->type();
+      if (type != MapType::kArray && type != MapType::kPercpuArray) return CallKind::kHelper;
+      const DirectView view = exec.maps[map]->direct_view();
+      const bool fits = view.stride <= INT32_MAX && view.cpu_stride <= INT32_MAX;
+      return view.base != nullptr && fits ? CallKind::kLookup : CallKind::kHelper;
+    }
+    default:
+      return CallKind::kHelper;
+  }
+}
+
+ProgramShape ProgramShape::Of(const ExecProgram& exec, bool metered) {
+  return Analysis(exec, metered).Run();
+}
+
+}  // namespace skep::jit

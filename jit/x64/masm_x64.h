@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// MasmX64: the x86-64 port of jit/masm.h, through asmjit's Assembler as encoder.
+//
+// Registers (System V: arguments rdi rsi rdx rcx r8 r9, result rax; rbx rbp
+// r12-r15 belong to the caller):
+//
+//   r0 rax   r1 rdi   r2 rsi   r3 rdx   r4 rcx   r5 r8    results and arguments
+//   r6 rbx   r7 rbp   r8 r14   r9 r15                     kept over calls
+//   r10      rsp + a constant of the frame
+//   r13      the ExecutionContext, in programs that need it
+//   r9 r10 r11  temporaries; r12 is not used
+//
+// So a helper call moves one register: the context is the sixth argument.
+//
+// Frames: a function pushes what it changes of rbx, rbp, r14, r15 (the main
+// function also r13), then makes room for its stack. A function that calls
+// nothing keeps up to 128 bytes below rsp (the red zone) and moves nothing.
+//
+// The main function is entered by the host and by tail calls in the same way:
+// r1 in rdi, r2 in rsi, the context in rdx, all other registers the caller's.
+// A tail call leaves its own frame first, so the target returns to whoever
+// called the function that made the tail call.
+
+#ifndef SKEP_JIT_X64_MASM_X64_H_
+#define SKEP_JIT_X64_MASM_X64_H_
+
+#include <string>
+#include <vector>
+
+#include <asmjit/x86.h>
+
+#include "jit/masm.h"
+
+namespace skep::jit {
+
+class MasmX64 {
+ public:
+  using Gp = asmjit::x86::Gp;
+
+  // With `text`, keeps the text of what is emitted for TakeText.
+  MasmX64(Cpu cpu, bool text);
+  MasmX64(const MasmX64&) = delete;
+  MasmX64& operator=(const MasmX64&) = delete;
+
+  // ---- program and places
+  static constexpr uint32_t kNearBytes = 127;
+  static constexpr uint32_t kLoopAlignment = 64;
+  static constexpr uint32_t MaxBytes(Op op, bool names_r10, bool metered);
+
+  uint32_t offset() const { return static_cast<uint32_t>(asm_.offset()); }
+  Label NewLabel() { return asm_.newLabel().id(); }
+  void Bind(Label label);
+  void AlignLoop() { asm_.align(asmjit::AlignMode::kCode, kLoopAlignment); }
+  // Asks for room for this many bytes of code.
+  void Reserve(size_t bytes);
+  // The finished program. Fails with kSystem or kResourceLimit if there is no
+  // memory for it.
+  Result<CodeMemory> Finish();
+  // Returns the text emitted since the last call.
+  std::string TakeText();
+
+  // ---- frames
+  void Enter(const Frame& frame);
+  void Exit();
+  void EmitCold();
+  void EnterCallback(Label function);
+
+  // ---- arithmetic
+  void LoadConstant(Reg dst, uint64_t value);
+  void LoadFunction(Reg dst, Label callback);
+  void Alu(OpKind kind, int width, Reg dst, Operand b);
+  void Divide(const Division& division);
+  void AddressOf(int width, Reg dst, const Address& address);
+  void MultiplyBy(int width, Reg dst, Reg src, int32_t factor);
+  void RotateLeft(int width, Reg dst, Reg src, int count);
+  void ZeroExtendTo(Reg dst, Reg src, int bits);
+
+  // ---- memory
+  void Load(int width, bool sign, Reg dst, const Address& address);
+  void Store(int width, const Address& address, Operand value);
+  void Atomic(OpKind kind, int width, const Address& address, Reg src, RegSet live);
+
+  // ---- control
+  void Jump(JumpTo to);
+  void Branch(OpKind kind, int width, Reg a, Operand b, bool negate, JumpTo to);
+  void Meter(uint32_t cost, uint32_t insn);
+  void CallHelper(HelperFunction function);
+  void CallFunction(Label function);
+  void StopIfStopped();
+  void StopIfStoppedAt(uint32_t insn);
+  void Lookup(const ArrayLookup& lookup);
+  void LoadCpu();
+  void Tail(const TailCall& call);
+
+ private:
+  // Code that is rarely executed, emitted behind its function.
+  struct Cold {
+    enum class Kind : uint8_t { kRefill, kStop };
+    Kind kind;
+    asmjit::Label entry;
+    asmjit::Label back;  // kRefill
+    uint32_t insn;
+  };
+
+  asmjit::Label At(Label id) const { return asmjit::Label(id); }
+  // The machine register of r0 .. r9.
+  static Gp Machine(Reg reg, int width = 64);
+  // The machine register that holds `reg`. Clobbers: temporary, if reg is r10.
+  Gp Read(Reg reg, int width, const Gp& temporary);
+  asmjit::x86::Mem At(const Address& address, uint32_t bytes) const;
+  asmjit::x86::Mem ContextField(size_t offset, uint32_t bytes) const;
+  void LeaveFrame();
+  void CallAddress(const void* function);
+  void JumpIf(asmjit::x86::CondCode condition, JumpTo to);
+  // Leaves the function with r0 = 0; returns its place.
+  asmjit::Label StopLabel();
+  void EmitRefill();
+
+  void Move(int width, Reg dst, Operand b);
+  void Simple(OpKind kind, int width, Reg dst, Operand b);
+  void SimpleImm(OpKind kind, int width, Reg dst, int32_t imm);
+  void Shift(OpKind kind, int width, Reg dst, Operand b);
+  void Swap(int width, Reg dst);
+  bool DivideByConstant(const Division& division);
+  void DivideByMultiplying(bool remainder, Reg dst, uint32_t divisor);
+  void DivideByRegister(const Division& division, const Gp& divisor);
+  void UnsignedDivision(const Division& division, const Gp& divisor, const Gp& dividend);
+  void SignedDivision(const Division& division, const Gp& divisor);
+  void FetchLoop(OpKind kind, int width, const Address& address, Reg src, RegSet live);
+  // Remembers that the flags are those of `reg`'s value: the next instruction
+  // may branch on them.
+  void FlagsOf(int width, Reg reg);
+
+  asmjit::CodeHolder code_;
+  asmjit::x86::Assembler asm_;
+  asmjit::StringLogger logger_;
+  bool has_bmi2_ = false;
+
+  Frame frame_;
+  int32_t stack_adjust_ = 0;  // bytes that Enter took from rsp below the pushes
+  int32_t frame_top_ = 0;     // r10 - rsp
+  std::vector<Cold> cold_;
+  asmjit::Label stop_;            // of the function in hand
+  asmjit::Label refill_;          // of the program
+  size_t flags_at_ = ~size_t{0};  // offset at which the flags are flags_reg_'s
+  Reg flags_reg_ = 0;
+  int flags_width_ = 0;
+};
+
+// Loose where it does not matter, exact for what stands between branches.
+constexpr uint32_t MasmX64::MaxBytes(Op op, bool names_r10, bool metered) {
+  const OpInfo& info = Info(op);
+  const uint32_t r10 = names_r10 ? 9 : 0;  // lea temporary, [rsp + disp32]
+  const uint32_t meter = metered ? 16 : 0;
+  switch (ClassOf(info.kind)) {
+    case OpClass::kAlu:
+      switch (info.kind) {
+        case OpKind::kDiv:
+        case OpKind::kMod:
+        case OpKind::kSDiv:
+        case OpKind::kSMod:
+          return 96;
+        case OpKind::kLsh:
+        case OpKind::kRsh:
+        case OpKind::kArsh:
+          return info.operands == Operands::kDstImm ? 4 : r10 + 13;
+        case OpKind::kToBe:
+        case OpKind::kBswap:
+          return 9;
+        default:
+          return r10 + (info.operands == Operands::kDstSrc ? 4 : 8);
+      }
+    case OpClass::kLoad:
+      return 10;
+    case OpClass::kStore:
+      return r10 + 14;
+    case OpClass::kAtomic:
+      return 72;
+    case OpClass::kWideLoad:
+      return 10;
+    case OpClass::kJump:
+      return 5 + meter;
+    case OpClass::kBranch:
+      return r10 + (info.operands == Operands::kBranchReg ? 9 : 13) + meter;
+    case OpClass::kCall:
+      return info.kind == OpKind::kCallLocal ? 24 + meter : 176;
+    case OpClass::kExit:
+      return 24;
+    case OpClass::kCast:
+    case OpClass::kPacketLoad:
+    case OpClass::kMayGoto:
+      return 0;  // refused
+  }
+  return 0;
+}
+
+}  // namespace skep::jit
+
+#endif  // SKEP_JIT_X64_MASM_X64_H_

@@ -170,6 +170,16 @@ constexpr Tables MakeTables() {
 
 constexpr Tables kTables = MakeTables();
 
+// What Linux calls a byte that is no operation: it looks at loads of class LDX
+// before it looks the byte up, and names the mode as a reserved field.
+DecodeRule UnknownRule(const Insn& insn) {
+  constexpr unsigned kClassMask = 7, kLdx = 1, kModeMask = 0xe0, kMem = 0x60, kMemSx = 0x80;
+  const unsigned mode = insn.code & kModeMask;
+  const bool reserved =
+      (insn.code & kClassMask) == kLdx && ((mode != kMem && mode != kMemSx) || insn.imm != 0);
+  return reserved ? DecodeRule::kLdxReserved : DecodeRule::kUnknownOpcode;
+}
+
 // Which rule is broken when no operation of the byte has the selector's value.
 DecodeRule UnselectedRule(const Insn& insn) {
   const Candidate& any = kTables.candidates[kTables.by_code[insn.code].first];
@@ -217,7 +227,7 @@ DecodeRule DecodeInto(std::span<const Insn> code, size_t at, DecodedInsn& out) {
     }
   }
   if (found == nullptr) {
-    return entry.count == 0 ? DecodeRule::kUnknownOpcode : UnselectedRule(insn);
+    return entry.count == 0 ? UnknownRule(insn) : UnselectedRule(insn);
   }
 
   out.op = found->op;

@@ -1,0 +1,9 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The arithmetic that scripts/gen_isa_tests.py expects is that of the running kernel."""
+import os
+import subprocess
+import sys
+
+ROOT = os.environ["SKEP_SOURCE_DIR"]
+sys.exit(subprocess.run([sys.executable, f"{ROOT}/scripts/gen_isa_tests.py", "--check-kernel"]).returncode)

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The running Linux kernel as judge: loads raw instruction slots through bpf(2)
+// and runs them. Only what the tests of isa need; no map or program outlives
+// its object.
+//
+// Threads: one.
+
+#ifndef SKEP_TESTS_ISA_KERNEL_ORACLE_H_
+#define SKEP_TESTS_ISA_KERNEL_ORACLE_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "skep/insn.h"
+
+namespace skep::kernel_oracle {
+
+// Empty if bpf(2) may be used, else the reason why a test must be skipped.
+std::string WhyUnavailable();
+
+// True if the kernel is at least this release.
+bool KernelIsAtLeast(int major, int minor);
+
+// An array map with one element of 64 bytes, for programs to refer to.
+class ArrayMap {
+ public:
+  // Takes descriptor number `fd`, so that programs can hold a fixed number.
+  explicit ArrayMap(int fd);
+  ~ArrayMap();
+  ArrayMap(const ArrayMap&) = delete;
+  ArrayMap& operator=(const ArrayMap&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+struct Verdict {
+  bool accepted = false;
+  int error = 0;    // errno if refused
+  std::string log;  // of the verifier, level 1
+  // r0 of a run over `packet`, low 32 bits; only if a packet was given.
+  bool ran = false;
+  uint32_t result = 0;
+};
+
+// Loads `code` as a socket filter; with a packet of at least 14 bytes also runs
+// it. `fd_array` may be empty.
+Verdict Judge(std::span<const Insn> code, std::span<const int> fd_array = {},
+              std::span<const uint8_t> packet = {});
+
+}  // namespace skep::kernel_oracle
+
+#endif  // SKEP_TESTS_ISA_KERNEL_ORACLE_H_

@@ -19,12 +19,14 @@
 #ifndef SKEP_MAP_H_
 #define SKEP_MAP_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
-#include <span>
 
 #include "skep/export.h"
+#include "skep/helper.h"
 #include "skep/map_spec.h"
 
 namespace skep {
@@ -34,7 +36,8 @@ inline constexpr int kEnotsupp = 524;
 
 // Lets an engine turn a lookup into a compare, a multiply and an add: the value
 // of index i < max_entries is at base + i * stride; for a per-CPU map plus
-// cpu * cpu_stride. base is null for maps that have no such view.
+// cpu * cpu_stride. For prog arrays it is the slots: a model::TailTarget* each,
+// to be loaded with acquire. base is null for maps that have no such view.
 struct DirectView {
   std::byte* base = nullptr;
   uint64_t stride = 0;
@@ -61,29 +64,49 @@ class SKEP_EXPORT Map {
   uint32_t id() const { return id_; }
 
   // ---- program side -------------------------------------------------------
-  // Returns the value of `key` on CPU slot `cpu`, or null.
+  // REQUIRES: `cpu` is a CPU slot of the calling thread's context and below the
+  // runtime's cpu_slots; no other thread acts on that slot meanwhile.
+
+  // Returns the value of `key` on CPU slot `cpu` (for a map of maps: the inner
+  // Map), or null. `cpu` may be any slot.
   virtual std::byte* Lookup(const std::byte* key, uint32_t cpu) noexcept;
   virtual int Update(const std::byte* key, const std::byte* value, uint64_t flags,
                      uint32_t cpu) noexcept;
-  virtual int Delete(const std::byte* key) noexcept;
+  virtual int Delete(const std::byte* key, uint32_t cpu) noexcept;
+  // Queues, stacks and bloom filters.
+  virtual int Push(const std::byte* value, uint64_t flags) noexcept;
+  virtual int Pop(std::byte* value) noexcept;
+  virtual int Peek(std::byte* value) noexcept;
 
   // ---- host side ----------------------------------------------------------
   // Bytes of one value as the host sees it: value_size, or for per-CPU types
   // round_up(value_size, 8) * cpu slots.
   uint32_t host_value_size() const { return host_value_size_; }
-  // REQUIRES: key is key_size bytes, value host_value_size() bytes.
-  virtual int HostLookup(const std::byte* key, std::byte* value, uint64_t flags) noexcept;
-  virtual int HostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept;
-  virtual int HostDelete(const std::byte* key) noexcept;
+  // REQUIRES: key is key_size bytes (null where that is 0), value
+  // host_value_size() bytes. -EPERM if the map was made with kMapWronly; for
+  // the writers, if with kMapRdonly or frozen.
+  int HostLookup(const std::byte* key, std::byte* value, uint64_t flags = 0) noexcept;
+  int HostUpdate(const std::byte* key, const std::byte* value, uint64_t flags = 0) noexcept;
+  int HostDelete(const std::byte* key) noexcept;
+  int HostLookupAndDelete(const std::byte* key, std::byte* value, uint64_t flags = 0) noexcept;
   // Writes the key that follows `key` (or the first one if `key` is null or not
   // found) to `next`. Returns -ENOENT at the end.
-  virtual int NextKey(const std::byte* key, std::byte* next) noexcept;
-  // Later host writes fail with -EPERM. Returns -EPERM if already frozen.
-  virtual int Freeze() noexcept;
-  bool frozen() const { return frozen_; }
+  int NextKey(const std::byte* key, std::byte* next) noexcept;
+  // Puts a map into a slot of a map of maps; the map stays alive while it is
+  // there and while a program may hold it. -EINVAL if it is not like the spec's
+  // inner map, or if this is no map of maps.
+  int SetMap(const std::byte* key, std::shared_ptr<Map> inner, uint64_t flags = 0) noexcept;
+  // Later host writes fail with -EPERM; after it returns 0 none is under way.
+  // Returns -EPERM if already frozen, -EBUSY if a host write is under way.
+  int Freeze() noexcept;
+  bool frozen() const { return frozen_.load(std::memory_order_relaxed); }
 
   // ---- engines ------------------------------------------------------------
   virtual DirectView direct_view() const noexcept;
+  // A function that does what helper `id` does for this map and maps of the
+  // same type, key and value size, without the detour through this interface;
+  // null if there is none.
+  virtual HelperFunction helper_function(uint32_t helper_id) const noexcept;
   // The element (on any CPU slot) that holds `address`, if it is inside this
   // map's values. Used by the checked engines; never touches the address.
   virtual std::optional<Extent> ElementAt(const std::byte* address) const noexcept;
@@ -91,10 +114,24 @@ class SKEP_EXPORT Map {
  protected:
   Map(MapSpec spec, uint32_t id, uint32_t host_value_size);
 
-  MapSpec spec_;
-  uint32_t id_;
-  uint32_t host_value_size_;
-  bool frozen_ = false;
+  // The host side proper, after permissions and flags that all types share.
+  virtual int DoHostLookup(const std::byte* key, std::byte* value) noexcept;
+  virtual int DoHostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept;
+  virtual int DoHostDelete(const std::byte* key) noexcept;
+  virtual int DoHostLookupAndDelete(const std::byte* key, std::byte* value) noexcept;
+  virtual int DoNextKey(const std::byte* key, std::byte* next) noexcept;
+  virtual int DoSetMap(const std::byte* key, std::shared_ptr<Map> inner, uint64_t flags) noexcept;
+
+  const MapSpec spec_;
+  const uint32_t id_;
+  const uint32_t host_value_size_;
+
+ private:
+  template <class Write>
+  int HostWrite(Write write) noexcept;
+
+  std::atomic<bool> frozen_{false};
+  std::atomic<uint32_t> host_writers_{0};  // host writes under way
 };
 
 }  // namespace skep

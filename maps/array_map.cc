@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "maps/array_map.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/word_copy.h"
+#include "maps/direct_helper.h"
+
+namespace skep {
+namespace {
+
+bool IsPercpu(const MapSpec& spec) { return spec.type == MapType::kPercpuArray; }
+
+uint64_t Stride(const MapSpec& spec) { return RoundUp(spec.value_size, 8); }
+
+uint64_t CpuStride(const MapSpec& spec) {
+  return IsPercpu(spec) ? RoundUp(spec.max_entries * Stride(spec), PageBytes()) : 0;
+}
+
+uint32_t IndexAt(const std::byte* key) {
+  return LoadRelaxed<uint32_t>(reinterpret_cast<uint64_t>(key));
+}
+
+}  // namespace
+
+ArrayMap::ArrayMap(const MapSpec& spec, const MapEnvironment& environment, Region region)
+    : Map(spec, environment.id,
+          IsPercpu(spec) ? static_cast<uint32_t>(Stride(spec)) * environment.cpu_slots
+                         : spec.value_size),
+      region_(std::move(region)),
+      stride_(Stride(spec)),
+      cpu_stride_(CpuStride(spec)),
+      cpus_(IsPercpu(spec) ? environment.cpu_slots : 1) {}
+
+Result<std::shared_ptr<Map>> ArrayMap::Create(const MapSpec& spec,
+                                              const MapEnvironment& environment) {
+  const uint64_t bytes =
+      IsPercpu(spec) ? CpuStride(spec) * environment.cpu_slots : spec.max_entries * Stride(spec);
+  SKEP_TRY(Region region, Region::Anonymous(bytes));
+  region.PreferHugePages(0, bytes);
+  if (spec.initial_value != nullptr && !IsPercpu(spec)) {
+    const size_t initial = std::min<size_t>(spec.initial_value->size(), spec.value_size);
+    if (initial != 0) std::memcpy(region.base(), spec.initial_value->data(), initial);
+  }
+  return std::shared_ptr<Map>(new ArrayMap(spec, environment, std::move(region)));
+}
+
+std::byte* ArrayMap::Lookup(const std::byte* key, uint32_t cpu) noexcept {
+  const uint32_t index = IndexAt(key);
+  return index < spec_.max_entries ? At(index, cpu) : nullptr;
+}
+
+int ArrayMap::CheckUpdate(uint32_t index, uint64_t flags) const {
+  if (flags > kUpdateExist) return -EINVAL;
+  if (index >= spec_.max_entries) return -E2BIG;
+  return flags == kUpdateNoExist ? -EEXIST : 0;
+}
+
+int ArrayMap::Update(const std::byte* key, const std::byte* value, uint64_t flags,
+                     uint32_t cpu) noexcept {
+  const uint32_t index = IndexAt(key);
+  const int refused = CheckUpdate(index, flags);
+  if (refused == 0) CopyWords(At(index, cpu), value, spec_.value_size);
+  return refused;
+}
+
+int ArrayMap::Delete(const std::byte*, uint32_t) noexcept { return -EINVAL; }
+int ArrayMap::DoHostDelete(const std::byte*) noexcept { return -EINVAL; }
+
+int ArrayMap::DoHostLookup(const std::byte* key, std::byte* value) noexcept {
+  const uint32_t index = IndexAt(key);
+  if (index >= spec_.max_entries) return -ENOENT;
+  // Per-CPU values travel with their padding, which nobody writes but the host.
+  const uint64_t bytes = cpu_stride_ == 0 ? spec_.value_size : stride_;
+  for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
+    CopyWords(value + cpu * stride_, At(index, cpu), bytes);
+  return 0;
+}
+
+int ArrayMap::DoHostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept {
+  const uint32_t index = IndexAt(key);
+  const int refused = CheckUpdate(index, flags);
+  if (refused != 0) return refused;
+  const uint64_t bytes = cpu_stride_ == 0 ? spec_.value_size : stride_;
+  for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
+    CopyWords(At(index, cpu), value + cpu * stride_, bytes);
+  return 0;
+}
+
+int ArrayMap::DoNextKey(const std::byte* key, std::byte* next) noexcept {
+  uint32_t index = 0;
+  if (key != nullptr) {
+    const uint32_t current = IndexAt(key);
+    if (current == spec_.max_entries - 1) return -ENOENT;
+    index = current >= spec_.max_entries ? 0 : current + 1;
+  }
+  std::memcpy(next, &index, sizeof index);
+  return 0;
+}
+
+DirectView ArrayMap::direct_view() const noexcept {
+  return {region_.base(), stride_, cpu_stride_, spec_.max_entries};
+}
+
+HelperFunction ArrayMap::helper_function(uint32_t helper_id) const noexcept {
+  return DirectHelper<ArrayMap>(helper_id);
+}
+
+std::optional<Extent> ArrayMap::ElementAt(const std::byte* address) const noexcept {
+  if (!region_.Contains(address)) return std::nullopt;
+  auto offset = static_cast<uint64_t>(address - region_.base());
+  uint32_t cpu = 0;
+  if (cpu_stride_ != 0) {
+    cpu = static_cast<uint32_t>(offset / cpu_stride_);
+    offset %= cpu_stride_;
+  }
+  const uint64_t index = offset / stride_;
+  if (index >= spec_.max_entries || offset % stride_ >= spec_.value_size) return std::nullopt;
+  return Extent{At(static_cast<uint32_t>(index), cpu), spec_.value_size,
+                (spec_.flags & kMapRdonlyProg) == 0};
+}
+
+}  // namespace skep

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "maps/hash_table.h"
+
+#include <algorithm>
+#include <bit>
+
+#include <sched.h>
+#include <sys/random.h>
+
+#include "base/check.h"
+
+namespace skep {
+namespace {
+
+constexpr uint64_t kLanesOf16 = 0x0001000100010001;
+constexpr uint64_t kHighOf16 = 0x8000800080008000;
+
+void Pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  asm volatile("yield");
+#endif
+}
+
+uint64_t RandomSeed() {
+  uint64_t seed = 0;
+  SKEP_CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
+  return seed;
+}
+
+}  // namespace
+
+struct HashTable::Layout {
+  explicit Layout(const Shape& shape) {
+    // A bucket for every four elements, so that few of them overflow.
+    buckets = std::bit_ceil(std::max(1u, shape.max_entries / 4 + (shape.max_entries % 4 != 0)));
+    key_bytes = RoundUp(shape.key_size, 8);
+    stride = sizeof(Element) + key_bytes + shape.value_bytes;
+    // Every element may be in use while each cache is full, has its spare, and
+    // its owner is about to use one more. Address space costs nothing.
+    const uint64_t caches = uint64_t{shape.cpu_slots} + 1;
+    capacity = shape.max_entries + caches * (kCacheLimit + 4);
+    caches_at = RoundUp(sizeof(Header), alignof(Cache));
+    // Large parts begin at a page of their own, very large ones at a huge page.
+    const uint64_t bucket_bytes = buckets * sizeof(Bucket);
+    const uint64_t page = bucket_bytes >= kHugePage ? kHugePage : alignof(Bucket);
+    buckets_at = RoundUp(caches_at + caches * sizeof(Cache), page);
+    const uint64_t elements_page = capacity * stride >= kHugePage ? kHugePage : 64;
+    elements_at = RoundUp(buckets_at + bucket_bytes, elements_page);
+    // Index 0 means none; its place stays empty.
+    end = elements_at + (capacity + 1) * stride;
+  }
+
+  uint64_t buckets, key_bytes, stride, capacity, caches_at, buckets_at, elements_at, end;
+};
+
+uint64_t HashTable::CapacityOf(const Shape& shape) { return Layout(shape).capacity; }
+
+Result<Region> HashTable::Reserve(const Shape& shape) {
+  return Region::Anonymous(Layout(shape).end);
+}
+
+HashTable::HashTable(const Shape& shape, Region region)
+    : region_(std::move(region)), seed_(shape.zero_seed ? 0 : RandomSeed()) {
+  const Layout layout(shape);
+  SKEP_CHECK(region_.size() >= layout.end);
+  region_.PreferHugePages(layout.buckets_at, layout.end - layout.buckets_at);
+  // A zeroed region is an empty table: the atomics begin their life as zeros.
+  header_ = reinterpret_cast<Header*>(region_.base());
+  caches_ = reinterpret_cast<Cache*>(region_.base() + layout.caches_at);
+  buckets_ = reinterpret_cast<Bucket*>(region_.base() + layout.buckets_at);
+  elements_ = region_.base() + layout.elements_at;
+  stride_ = layout.stride;
+  key_size_ = shape.key_size;
+  value_offset_ = static_cast<uint32_t>(sizeof(Element) + layout.key_bytes);
+  value_bytes_ = shape.value_bytes;
+  bucket_mask_ = static_cast<uint32_t>(layout.buckets - 1);
+  capacity_ = static_cast<uint32_t>(layout.capacity);
+  max_entries_ = shape.max_entries;
+  cpu_slots_ = shape.cpu_slots;
+  header_->fresh.store(1, std::memory_order_relaxed);
+}
+
+uint32_t HashTable::ElementOf(const std::byte* address) const noexcept {
+  if (address < elements_ || !region_.Contains(address)) return kNone;
+  const auto offset = static_cast<uint64_t>(address - elements_);
+  const uint64_t element = offset / stride_;
+  if (element == kNone || element > capacity_) return kNone;
+  return offset % stride_ >= value_offset_ ? static_cast<uint32_t>(element) : kNone;
+}
+
+// ---- lanes ------------------------------------------------------------------
+
+// Subtracting 1 from each 16-bit lane of tags ^ tag turns zero lanes negative.
+// A borrow can mark the lane above a match by mistake, never drop a match; the
+// key comparison sorts that out.
+uint64_t HashTable::Candidates(const Bucket& bucket, uint64_t tag) noexcept {
+  const uint64_t pattern = tag * kLanesOf16;
+  const uint64_t x = bucket.tags[0].load(std::memory_order_relaxed) ^ pattern;
+  const uint64_t y = bucket.tags[1].load(std::memory_order_relaxed) ^ pattern;
+  const uint64_t in_x = (x - kLanesOf16) & ~x & kHighOf16;
+  const uint64_t in_y = (y - kLanesOf16) & ~y & kHighOf16;
+  return in_x >> 15 | in_y >> 14;
+}
+
+int HashTable::LaneOf(uint64_t candidates) noexcept {
+  const int bit = std::countr_zero(candidates);
+  return (bit >> 4) + (bit & 1) * 4;
+}
+
+uint64_t HashTable::LaneTag(const Bucket& bucket, int lane) noexcept {
+  return bucket.tags[lane / 4].load(std::memory_order_relaxed) >> (lane % 4 * 16) & 0xffff;
+}
+
+void HashTable::SetTag(Bucket& bucket, int lane, uint64_t tag) noexcept {
+  std::atomic<uint64_t>& word = bucket.tags[lane / 4];
+  const int shift = lane % 4 * 16;
+  const uint64_t others = word.load(std::memory_order_relaxed) & ~(uint64_t{0xffff} << shift);
+  word.store(others | tag << shift, std::memory_order_release);
+}
+
+int HashTable::FreeLane(const Bucket& bucket) noexcept {
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if (LaneTag(bucket, lane) == 0) return lane;
+  }
+  return -1;
+}
+
+// ---- writers ----------------------------------------------------------------
+
+void HashTable::Lock(Bucket& bucket) noexcept {
+  for (int spins = 0; bucket.lock.exchange(1, std::memory_order_acquire) != 0; ++spins) {
+    // The holder needs a few hundred instructions, unless it lost its CPU.
+    while (bucket.lock.load(std::memory_order_relaxed) != 0) {
+      Pause();
+      if (++spins > 200) sched_yield();
+    }
+  }
+}
+
+void HashTable::Unlock(Bucket& bucket) noexcept { bucket.lock.store(0, std::memory_order_release); }
+
+// Orders everything before it (removals) with the version, and the version with
+// everything after it (the reuse of what was removed).
+void HashTable::RaiseVersion(Bucket& bucket) noexcept {
+  std::atomic_thread_fence(std::memory_order_release);
+  bucket.version.store(bucket.version.load(std::memory_order_relaxed) + 1,
+                       std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+}
+
+void HashTable::Insert(Bucket& bucket, uint64_t tag, uint32_t element) noexcept {
+  const int lane = FreeLane(bucket);
+  if (lane >= 0) {
+    bucket.slots[lane].store(element, std::memory_order_release);
+    SetTag(bucket, lane, tag);
+    return;
+  }
+  ElementAt(element).next.store(bucket.overflow.load(std::memory_order_relaxed),
+                                std::memory_order_relaxed);
+  bucket.overflow.store(element, std::memory_order_release);
+}
+
+void HashTable::Replace(Bucket& bucket, const Place& place, uint32_t element) noexcept {
+  if (place.lane >= 0) {
+    bucket.slots[place.lane].store(element, std::memory_order_release);
+  } else {
+    ElementAt(element).next.store(ElementAt(place.element).next.load(std::memory_order_relaxed),
+                                  std::memory_order_relaxed);
+    std::atomic<uint32_t>& link =
+        place.previous == kNone ? bucket.overflow : ElementAt(place.previous).next;
+    link.store(element, std::memory_order_release);
+  }
+  RaiseVersion(bucket);
+}
+
+void HashTable::Remove(Bucket& bucket, const Place& place) noexcept {
+  if (place.lane >= 0) {
+    SetTag(bucket, place.lane, 0);
+    bucket.slots[place.lane].store(kNone, std::memory_order_release);
+  } else {
+    std::atomic<uint32_t>& link =
+        place.previous == kNone ? bucket.overflow : ElementAt(place.previous).next;
+    link.store(ElementAt(place.element).next.load(std::memory_order_relaxed),
+               std::memory_order_release);
+  }
+  RaiseVersion(bucket);
+}
+
+uint32_t HashTable::After(const Bucket& bucket, const Place& place) const noexcept {
+  if (place.element != kNone && place.lane < 0) {
+    return ElementAt(place.element).next.load(std::memory_order_relaxed);
+  }
+  for (int lane = place.lane + 1; lane < kLanes; ++lane) {
+    if (LaneTag(bucket, lane) != 0) return bucket.slots[lane].load(std::memory_order_relaxed);
+  }
+  return bucket.overflow.load(std::memory_order_relaxed);
+}
+
+// ---- free elements ----------------------------------------------------------
+
+template <class Body>
+auto HashTable::WithCache(uint32_t cpu, Body body) noexcept {
+  if (cpu == kHostCache) {
+    const std::lock_guard lock(host_mutex_);
+    return body(caches_[cpu_slots_]);
+  }
+  return body(caches_[cpu]);
+}
+
+uint32_t HashTable::Pop(Cache& cache) noexcept {
+  if (cache.head == kNone) {
+    const uint32_t first = PopShared();
+    if (first == kNone) {
+      if (header_->fresh.load(std::memory_order_relaxed) > capacity_) return kNone;
+      const uint32_t fresh = header_->fresh.fetch_add(1, std::memory_order_relaxed);
+      return fresh <= capacity_ ? fresh : kNone;
+    }
+    cache.head = first;
+    cache.count = kHanded;
+  }
+  const uint32_t element = cache.head;
+  cache.head = ElementAt(element).next.load(std::memory_order_relaxed);
+  --cache.count;
+  return element;
+}
+
+void HashTable::Push(Cache& cache, uint32_t element) noexcept {
+  ElementAt(element).next.store(cache.head, std::memory_order_relaxed);
+  cache.head = element;
+  if (++cache.count <= kCacheLimit) return;
+  // Hand the ones that were freed last to whoever needs them.
+  uint32_t last = cache.head;
+  for (uint32_t i = 1; i < kHanded; ++i) {
+    last = ElementAt(last).next.load(std::memory_order_relaxed);
+  }
+  const uint32_t first = cache.head;
+  cache.head = ElementAt(last).next.load(std::memory_order_relaxed);
+  cache.count -= kHanded;
+  ElementAt(last).next.store(kNone, std::memory_order_relaxed);
+  PushShared(first);
+}
+
+uint32_t HashTable::PopShared() noexcept {
+  uint64_t top = header_->shared.load(std::memory_order_acquire);
+  while (static_cast<uint32_t>(top) != kNone) {
+    // Another thread may take it meanwhile; then the link is stale, the counter
+    // has moved, and the exchange fails.
+    const uint32_t next =
+        ElementAt(static_cast<uint32_t>(top)).link.load(std::memory_order_relaxed);
+    const uint64_t rest = ((top >> 32) + 1) << 32 | next;
+    if (header_->shared.compare_exchange_weak(top, rest, std::memory_order_acquire)) {
+      return static_cast<uint32_t>(top);
+    }
+  }
+  return kNone;
+}
+
+void HashTable::PushShared(uint32_t first) noexcept {
+  uint64_t top = header_->shared.load(std::memory_order_relaxed);
+  uint64_t pushed = 0;
+  do {
+    ElementAt(first).link.store(static_cast<uint32_t>(top), std::memory_order_relaxed);
+    pushed = ((top >> 32) + 1) << 32 | first;
+  } while (!header_->shared.compare_exchange_weak(top, pushed, std::memory_order_release));
+}
+
+uint32_t HashTable::Take(uint32_t cpu) noexcept {
+  if (header_->used.fetch_add(1, std::memory_order_relaxed) >= max_entries_) {
+    header_->used.fetch_sub(1, std::memory_order_relaxed);
+    return kNone;
+  }
+  return WithCache(cpu, [&](Cache& cache) { return Pop(cache); });
+}
+
+void HashTable::Give(uint32_t element, uint32_t cpu) noexcept {
+  WithCache(cpu, [&](Cache& cache) { Push(cache, element); });
+  header_->used.fetch_sub(1, std::memory_order_relaxed);
+}
+
+uint32_t HashTable::TakeSpare(uint32_t cpu) noexcept {
+  return WithCache(cpu, [&](Cache& cache) {
+    if (cache.spare == kNone) return Pop(cache);
+    const uint32_t element = cache.spare;
+    cache.spare = kNone;
+    return element;
+  });
+}
+
+void HashTable::GiveSpare(uint32_t element, uint32_t cpu) noexcept {
+  WithCache(cpu, [&](Cache& cache) {
+    if (cache.spare == kNone) {
+      cache.spare = element;
+    } else {
+      Push(cache, element);
+    }
+  });
+}
+
+}  // namespace skep

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of HashTable that depend on the kind of key; included by the maps
+// that use it.
+
+#ifndef SKEP_MAPS_HASH_TABLE_INL_H_
+#define SKEP_MAPS_HASH_TABLE_INL_H_
+
+#include <cerrno>
+#include <cstring>
+
+#include "skep/map_spec.h"
+
+#include "maps/hash_table.h"
+
+namespace skep {
+
+template <class K>
+HashTable::Found HashTable::Find(const std::byte* key) const noexcept {
+  const uint64_t hash = K::Hash(key, key_size_, seed_);
+  Found found;
+  found.bucket = BucketOf(hash);
+  const Bucket& bucket = BucketAt(found.bucket);
+  for (;;) {
+    found.version = bucket.version.load(std::memory_order_acquire);
+    found.element = kNone;
+    for (uint64_t lanes = Candidates(bucket, TagOf(hash)); lanes != 0; lanes &= lanes - 1) {
+      const uint32_t element = bucket.slots[LaneOf(lanes)].load(std::memory_order_acquire);
+      if (element != kNone && K::Equal(key, KeyOf(element), key_size_)) {
+        found.element = element;
+        break;
+      }
+    }
+    if (found.element == kNone) {
+      uint32_t element = bucket.overflow.load(std::memory_order_acquire);
+      // A chain that is relinked under our feet may turn into any other; it
+      // cannot be longer than the table, and the version tells.
+      for (uint32_t steps = 0; element != kNone && steps <= capacity_; ++steps) {
+        if (K::Equal(key, KeyOf(element), key_size_)) {
+          found.element = element;
+          break;
+        }
+        element = ElementAt(element).next.load(std::memory_order_acquire);
+      }
+    }
+    if (StillThere(found)) return found;
+  }
+}
+
+template <class K>
+HashTable::Place HashTable::FindLocked(const Bucket& bucket, uint64_t tag,
+                                       const std::byte* key) const noexcept {
+  for (uint64_t lanes = Candidates(bucket, tag); lanes != 0; lanes &= lanes - 1) {
+    const int lane = LaneOf(lanes);
+    const uint32_t element = bucket.slots[lane].load(std::memory_order_relaxed);
+    if (element != kNone && K::Equal(key, KeyOf(element), key_size_)) return {element, lane, kNone};
+  }
+  uint32_t previous = kNone;
+  for (uint32_t element = bucket.overflow.load(std::memory_order_relaxed); element != kNone;
+       element = ElementAt(element).next.load(std::memory_order_relaxed)) {
+    if (K::Equal(key, KeyOf(element), key_size_)) return {element, -1, previous};
+    previous = element;
+  }
+  return {};
+}
+
+template <class K, class Fill>
+int HashTable::Update(const std::byte* key, uint64_t flags, uint32_t cpu, bool in_place,
+                      Fill fill) noexcept {
+  const uint64_t hash = K::Hash(key, key_size_, seed_);
+  Bucket& bucket = BucketAt(BucketOf(hash));
+  int result = 0;
+  Lock(bucket);
+  const Place place = FindLocked<K>(bucket, TagOf(hash), key);
+  const bool exists = place.element != kNone;
+  if (exists && flags == kUpdateNoExist) {
+    result = -EEXIST;
+  } else if (!exists && flags == kUpdateExist) {
+    result = -ENOENT;
+  } else if (exists && in_place) {
+    fill(place.element, true);
+  } else {
+    const uint32_t element = exists ? TakeSpare(cpu) : Take(cpu);
+    if (element == kNone) {
+      result = -E2BIG;
+    } else {
+      K::Store(KeyOf(element), key, key_size_);
+      fill(element, false);
+      if (exists) {
+        Replace(bucket, place, element);
+        GiveSpare(place.element, cpu);
+      } else {
+        Insert(bucket, TagOf(hash), element);
+      }
+    }
+  }
+  Unlock(bucket);
+  return result;
+}
+
+template <class K, class Taken>
+int HashTable::Delete(const std::byte* key, uint32_t cpu, Taken taken) noexcept {
+  const uint64_t hash = K::Hash(key, key_size_, seed_);
+  Bucket& bucket = BucketAt(BucketOf(hash));
+  Lock(bucket);
+  const Place place = FindLocked<K>(bucket, TagOf(hash), key);
+  if (place.element != kNone) {
+    taken(place.element);
+    Remove(bucket, place);
+    Give(place.element, cpu);
+  }
+  Unlock(bucket);
+  return place.element != kNone ? 0 : -ENOENT;
+}
+
+template <class K>
+int HashTable::NextKey(const std::byte* key, std::byte* next) noexcept {
+  uint32_t index = 0;
+  Place place;
+  if (key != nullptr) {
+    const uint64_t hash = K::Hash(key, key_size_, seed_);
+    index = BucketOf(hash);
+    Bucket& bucket = BucketAt(index);
+    Lock(bucket);
+    place = FindLocked<K>(bucket, TagOf(hash), key);
+    if (place.element == kNone) {
+      Unlock(bucket);
+      index = 0;  // unknown keys start over
+    } else {
+      const uint32_t element = After(bucket, place);
+      if (element != kNone) CopyWords(next, KeyOf(element), key_size_);
+      Unlock(bucket);
+      if (element != kNone) return 0;
+      ++index;
+    }
+  }
+  for (; index <= bucket_mask_; ++index) {
+    Bucket& bucket = BucketAt(index);
+    const uint64_t tags = bucket.tags[0].load(std::memory_order_relaxed) |
+                          bucket.tags[1].load(std::memory_order_relaxed);
+    if (tags == 0 && bucket.overflow.load(std::memory_order_relaxed) == kNone) continue;
+    Lock(bucket);
+    const uint32_t element = After(bucket, Place{});
+    if (element != kNone) CopyWords(next, KeyOf(element), key_size_);
+    Unlock(bucket);
+    if (element != kNone) return 0;
+  }
+  return -ENOENT;
+}
+
+}  // namespace skep
+
+#endif  // SKEP_MAPS_HASH_TABLE_INL_H_

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "skep/map.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+
+namespace skep {
+
+Map::Map(MapSpec spec, uint32_t id, uint32_t host_value_size)
+    : spec_(std::move(spec)), id_(id), host_value_size_(host_value_size) {
+  SKEP_CHECK(id != 0);
+}
+
+Map::~Map() = default;
+
+// What a type does not define is what Linux says of types without the
+// operation. Programs never get here: the verifier knows which helpers take
+// which types.
+std::byte* Map::Lookup(const std::byte*, uint32_t) noexcept { return nullptr; }
+int Map::Update(const std::byte*, const std::byte*, uint64_t, uint32_t) noexcept {
+  return -EOPNOTSUPP;
+}
+int Map::Delete(const std::byte*, uint32_t) noexcept { return -EOPNOTSUPP; }
+int Map::Push(const std::byte*, uint64_t) noexcept { return -EOPNOTSUPP; }
+int Map::Pop(std::byte*) noexcept { return -EOPNOTSUPP; }
+int Map::Peek(std::byte*) noexcept { return -EOPNOTSUPP; }
+
+int Map::DoHostLookup(const std::byte*, std::byte*) noexcept { return -EOPNOTSUPP; }
+int Map::DoHostUpdate(const std::byte*, const std::byte*, uint64_t) noexcept { return -EOPNOTSUPP; }
+int Map::DoHostDelete(const std::byte*) noexcept { return -EOPNOTSUPP; }
+int Map::DoHostLookupAndDelete(const std::byte*, std::byte*) noexcept { return -kEnotsupp; }
+int Map::DoNextKey(const std::byte*, std::byte*) noexcept { return -EOPNOTSUPP; }
+int Map::DoSetMap(const std::byte*, std::shared_ptr<Map>, uint64_t) noexcept { return -EINVAL; }
+
+// A writer first says that it writes, then looks whether the map is frozen;
+// Freeze first freezes, then looks for writers. One of the two sees the other.
+template <class Write>
+int Map::HostWrite(Write write) noexcept {
+  if ((spec_.flags & kMapRdonly) != 0) return -EPERM;
+  host_writers_.fetch_add(1, std::memory_order_seq_cst);
+  const int result = frozen_.load(std::memory_order_seq_cst) ? -EPERM : write();
+  host_writers_.fetch_sub(1, std::memory_order_release);
+  return result;
+}
+
+int Map::Freeze() noexcept {
+  if ((spec_.flags & kMapRdonly) != 0) return -EPERM;
+  if (frozen_.exchange(true, std::memory_order_seq_cst)) return -EPERM;
+  if (host_writers_.load(std::memory_order_seq_cst) == 0) return 0;
+  frozen_.store(false, std::memory_order_seq_cst);
+  return -EBUSY;
+}
+
+// No value of this build has a spin lock that BPF_F_LOCK could take, so that
+// flag is always EINVAL here, as Linux has it for values without a lock.
+int Map::HostLookup(const std::byte* key, std::byte* value, uint64_t flags) noexcept {
+  if ((flags & ~uint64_t{kUpdateLock}) != 0) return -EINVAL;
+  if ((spec_.flags & kMapWronly) != 0) return -EPERM;
+  if (flags != 0) return -EINVAL;
+  return DoHostLookup(key, value);
+}
+
+int Map::HostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept {
+  return HostWrite(
+      [&] { return (flags & kUpdateLock) != 0 ? -EINVAL : DoHostUpdate(key, value, flags); });
+}
+
+int Map::HostDelete(const std::byte* key) noexcept {
+  return HostWrite([&] { return DoHostDelete(key); });
+}
+
+int Map::HostLookupAndDelete(const std::byte* key, std::byte* value, uint64_t flags) noexcept {
+  if ((flags & ~uint64_t{kUpdateLock}) != 0) return -EINVAL;
+  if ((spec_.flags & kMapWronly) != 0) return -EPERM;
+  return HostWrite([&] { return flags != 0 ? -EINVAL : DoHostLookupAndDelete(key, value); });
+}
+
+int Map::NextKey(const std::byte* key, std::byte* next) noexcept {
+  if ((spec_.flags & kMapWronly) != 0) return -EPERM;
+  return DoNextKey(key, next);
+}
+
+int Map::SetMap(const std::byte* key, std::shared_ptr<Map> inner, uint64_t flags) noexcept {
+  return HostWrite([&] { return DoSetMap(key, std::move(inner), flags); });
+}
+
+DirectView Map::direct_view() const noexcept { return {}; }
+HelperFunction Map::helper_function(uint32_t) const noexcept { return nullptr; }
+std::optional<Extent> Map::ElementAt(const std::byte*) const noexcept { return std::nullopt; }
+
+}  // namespace skep

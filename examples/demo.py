@@ -7,6 +7,7 @@ bytes of the capture alone.
 """
 
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -111,6 +112,12 @@ class Demo:
             "", ("object", "program", "type", "insns", "walked over", "us", "verdict"), rows)
         self.check(all(row[-1] == "accept" for row in rows), f"{len(rows)} programs accepted")
 
+    def show_lines(self, lines):
+        print()
+        for line in lines:
+            print(f"      {line}")
+        print()
+
     def same_on_all(self, what, by_engine):
         """Checks that each engine's value is the same; returns it."""
         values = list(by_engine.values())
@@ -122,53 +129,40 @@ class Demo:
         heading("2. Hello World, in process")
         say("Programs that people write for tracepoints, kprobes and raw tracepoints, run by")
         say("this process: no kernel, no root. hello prints a line to the trace log:\n")
-        for engine in ENGINES:
-            output = self.call("run", self.object("hello"), "-p", "hello", "--engine", engine,
-                               "--ctx-hex", "00" * 64)
-            self.check("Hello World!" in output, f"{engine}: the line was printed", output)
-        print("\n" + "".join(f"    {line}\n" for line in output.splitlines()))
+        said = {engine: traced(self.run("hello", engine)) for engine in ENGINES}
+        self.show_lines(self.same_on_all("trace", said))
+        self.check(said["jit"] == ["Hello World!"], "it says Hello World!", str(said))
+        print()
 
     def hello_map(self):
-        say("hello_map counts in a hash map, by user id:\n")
-        maps = {}
-        for engine in ENGINES:
-            result = self.run("hello_map", engine, "-p", "hello_map", "--repeat", "7",
-                              "--ctx-hex", "00" * 168)
-            maps[engine] = result["maps"]["counter_table"]
+        say("hello_map counts in a hash map, by user id; here 7 runs:\n")
+        maps = {engine: self.run("hello_map", engine, "--repeat", "7")["maps"]["counter_table"]
+                for engine in ENGINES}
         entries = self.same_on_all("counter_table", maps)
-        self.check(len(entries) == 1 and number(entries[0]["value"]) >= 7,
-                   "7 runs were counted for one user", str(entries))
-        for entry in entries:
-            say(f"    user {number(entry['key'])}: {number(entry['value'])} programs started\n")
+        self.check([number(entry["value"]) for entry in entries] == [7],
+                   "one user, counted 7 times", str(entries))
+        self.show_lines(f"user {number(entry['key'])}: {number(entry['value'])}"
+                        for entry in entries)
 
     def hello_buffer(self):
-        say("hello_buffer sends a record with process, user, command and message, once through a")
-        say("perf buffer and once through a ring buffer:\n")
+        say("hello_buffer sends a record with process, user, command and message to whoever")
+        say("reads, once through a perf buffer and once through a ring buffer:\n")
         for program in ("hello_perf", "hello_ring"):
-            counted = {}
-            for engine in ENGINES:
-                result = self.run("hello_buffer", engine, "-p", program, "--ctx-hex", "00" * 168)
-                counted[engine] = (result["retval"], result["trap"])
-            self.same_on_all(f"{program} ran", counted)
-            output = self.call("run", self.object("hello_buffer"), "-p", program, "--show-maps",
-                               "--ctx-hex", "00" * 168)
-            for line in output.splitlines():
-                say(f"    {line}")
-        print()
+            counted = {engine: self.globals_of("hello_buffer", self.run(
+                "hello_buffer", engine, "-p", program), ("sent", "lost")) for engine in ENGINES}
+            found = self.same_on_all(program, counted)
+            self.check(found["sent"] + found["lost"] == 1, f"{program} accounts for its record",
+                       str(found))
+            self.show_lines([f"sent {found['sent']}, lost for want of a reader {found['lost']}"])
 
     def hello_tail(self):
         say("hello_tail jumps to another program, by the number of a system call; an empty slot")
         say("means that the code after the jump is the default:\n")
         for syscall, words in SYSCALLS:
-            said = {}
-            for engine in ENGINES:
-                context = struct.pack("<QQ", 0, syscall).hex()
-                output = self.call("run", self.object("hello_tail"), "-p", "hello", "--engine",
-                                   engine, "--ctx-hex", context)
-                phrases = [phrase for _, phrase in SYSCALLS if phrase and
-                           re.search(rf"{re.escape(phrase)}(?!\d)", output)]
-                said[engine] = phrases
-            self.check(all(phrases == ([words] if words else []) for phrases in said.values()),
+            context = struct.pack("<QQ", 0, syscall).hex()
+            said = {engine: traced(self.run("hello_tail", engine, "-p", "hello", "--ctx-hex",
+                                            context)) for engine in ENGINES}
+            self.check(all(lines == ([words] if words else []) for lines in said.values()),
                        f"syscall {syscall}: {words or 'nothing said, as it should be'}", str(said))
 
     def packets(self):
@@ -193,10 +187,14 @@ class Demo:
             wanted = {**expected["maps"], **expected["globals"]}
             differing = [f"{name}: {found.get(name)}, expected {value}"
                          for name, value in wanted.items() if found.get(name) != value]
+            counts = {str(value): count for value, count in
+                      collections.Counter(expected["retvals"]).items()}
+            if result["retvals"] != counts:
+                differing.insert(0, f"return values {result['retvals']}, expected {counts}")
             if result.get("trap"):
                 differing.insert(0, f"trapped: {result['trap']}")
-            self.check(not differing, f"{engine}: maps and global variables are what "
-                       "count_pcap.py counts", "; ".join(differing))
+            self.check(not differing, f"{engine}: verdicts, maps and global variables are "
+                       "what count_pcap.py computes", "; ".join(differing))
         self.same_on_all(f"all maps after {packets} packets",
                          {engine: sorted_maps(result) for engine, result in results.items()})
 
@@ -230,6 +228,10 @@ class Demo:
         self.hello_tail()
         self.packets()
         self.timings()
+
+
+def traced(result):
+    return [line.rstrip("\n") for line in result["trace"]]
 
 
 def number(text):

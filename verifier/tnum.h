@@ -221,13 +221,16 @@ constexpr BasicTnum<kBits> Arsh(BasicTnum<kBits> a, int amount) {
 //
 // Sound because: before bit i of a is looked at, sum contains the product of
 // the lower bits of a with b. A known 1 adds b << i, a known 0 adds nothing,
-// and an unknown bit may do either, which the union of the two covers.
+// and an unknown bit may do either, which the union of the two covers. Once every
+// bit that b can still touch is unknown, further steps change nothing.
 template <int kBits>
 constexpr BasicTnum<kBits> Mul(BasicTnum<kBits> a, BasicTnum<kBits> b) {
   using W = Word<kBits>;
   BasicTnum<kBits> sum = BasicTnum<kBits>::Const(0);
   if (a.IsConst() && b.IsConst()) return BasicTnum<kBits>::Const(W::Wrap(a.value * b.value));
   for (; a.Max() != 0; a = Rsh(a, 1), b = Lsh(b, 1)) {
+    const auto untouched = (b.Max() - 1) & ~b.Max();  // the zeros below b's lowest bit
+    if (((sum.mask | untouched) & W::kMax) == W::kMax) break;
     if ((a.value & 1) != 0) {
       sum = Add(sum, b);
     } else if ((a.mask & 1) != 0) {

@@ -19,6 +19,7 @@ namespace skep::loader {
 namespace {
 
 constexpr uint32_t kPinByName = 1;  // LIBBPF_PIN_BY_NAME
+constexpr size_t kMaxNameLength = 255;
 constexpr uint64_t kSlotSize = 8;   // a pointer in `values`
 
 Error Malformed(std::string message) { return {ErrorCode::kMalformedObject, std::move(message)}; }
@@ -176,13 +177,27 @@ Result<MapSpec> DefinitionReader::Read(uint32_t struct_id) {
   return std::move(spec_);
 }
 
-// Bytes of each variable of .maps, with the slots that its type leaves open.
-uint64_t DefinitionSize(const btf::Btf& btf, uint32_t datasec, uint32_t index, uint64_t section_size) {
-  const uint64_t start = btf.section_variable(datasec, index).offset;
-  const uint64_t end = index + 1 < btf.type(datasec).vlen
-                           ? btf.section_variable(datasec, index + 1).offset
-                           : section_size;
-  return end > start ? end - start : 0;
+// The definition that is `variable`, whose bytes end at `end` of the section.
+Result<std::pair<MapSpec, MapPlace>> ReadDefinition(const btf::Btf& btf,
+                                                    const btf::SectionVariable& variable,
+                                                    uint64_t end) {
+  if (btf.kind(variable.type) != btf::Kind::kVar) return Malformed("is no variable");
+  if (btf.name(variable.type).size() > kMaxNameLength)
+    return Malformed(fmt::format("its name is longer than {} bytes", kMaxNameLength));
+  const uint32_t type = btf.SkipModifiers(btf.type(variable.type).size_or_type);
+  if (btf.kind(type) != btf::Kind::kStruct) return Malformed("is no struct");
+  const uint64_t size = *btf.SizeOf(type);
+  if (variable.offset >= end || size > end - variable.offset)
+    return Malformed(fmt::format("{} bytes at offset {} overlap another map or end beyond the "
+                                 "section",
+                                 size, variable.offset));
+  DefinitionReader reader(btf, std::string(btf.name(variable.type)), false);
+  SKEP_TRY(MapSpec spec, reader.Read(type));
+  MapPlace place;
+  place.offset = variable.offset;
+  place.size = end - variable.offset;
+  place.slots_at = reader.slots_at();
+  return std::pair(std::move(spec), place);
 }
 
 }  // namespace
@@ -197,25 +212,24 @@ Result<void> ReadBtfMaps(const ElfFile& elf, const ObjectTypes& types, MapTable&
   if (found == types.data_sections.end())
     return Malformed("section .maps is not described in BTF");
   const auto section_index = static_cast<uint32_t>(section - elf.sections().data());
+  std::vector<btf::SectionVariable> variables;  // ascending by offset
   for (uint32_t i = 0; i < btf.type(found->second).vlen; ++i) {
     const btf::SectionVariable variable = btf.section_variable(found->second, i);
-    std::string name(btf.name(variable.type));
-    const auto at = [&](Error error) { return std::move(error).At("section .maps: map " + name); };
-    if (btf.kind(variable.type) != btf::Kind::kVar) return at(Malformed("is no variable"));
     // Defined in another object: refused where a program refers to it.
     if (btf.linkage(variable.type) == btf::Linkage::kExtern) continue;
-    const uint32_t type = btf.SkipModifiers(btf.type(variable.type).size_or_type);
-    if (btf.kind(type) != btf::Kind::kStruct) return at(Malformed("is no struct"));
-    if (variable.offset >= section->size ||
-        *btf.SizeOf(type) > section->size - variable.offset)
-      return at(Malformed(fmt::format("{} bytes at offset {} end beyond the section's {}",
-                                      *btf.SizeOf(type), variable.offset, section->size)));
-    DefinitionReader reader(btf, name, false);
-    auto spec = reader.Read(type);
-    if (!spec) return at(std::move(spec).error());
-    table.Add(*std::move(spec),
-              {0, section_index, variable.offset,
-               DefinitionSize(btf, found->second, i, section->size), false, reader.slots_at()});
+    variables.push_back(variable);
+  }
+  for (size_t i = 0; i < variables.size(); ++i) {
+    const btf::SectionVariable& variable = variables[i];
+    // The slots of `values` are not part of the type: what is up to the next
+    // definition belongs to this one.
+    const uint64_t end = i + 1 < variables.size() ? variables[i + 1].offset : section->size;
+    auto map = ReadDefinition(btf, variable, end);
+    if (!map)
+      return std::move(map).error().At(
+          fmt::format("section .maps: map {}", btf.name(variable.type)));
+    map->second.section = section_index;
+    table.Add(std::move(map->first), map->second);
   }
   return {};
 }

@@ -9,6 +9,10 @@
 
 namespace skep::loader {
 
+namespace {
+constexpr size_t kMaxNameLength = 255;
+}  // namespace
+
 Result<FunctionTable> FunctionTable::Read(const ElfFile& elf) {
   FunctionTable table;
   for (const Symbol& symbol : elf.symbols()) {
@@ -21,9 +25,13 @@ Result<FunctionTable> FunctionTable::Read(const ElfFile& elf) {
                    fmt::format("function {}: {} bytes at offset {} of section {}, need whole "
                                "instructions inside its {} bytes",
                                symbol.name, symbol.size, symbol.value, section.name, section.size)};
-    if (symbol.name.empty())
+    if (symbol.name.empty() || symbol.name.size() > kMaxNameLength ||
+        section.name.size() > kMaxNameLength)
       return Error{ErrorCode::kMalformedObject,
-                   fmt::format("section {}: a function has no name", section.name)};
+                   fmt::format("function at offset {} of section {}: its or the section's name is "
+                               "empty or longer than {} bytes",
+                               symbol.value, section.name.substr(0, kMaxNameLength),
+                               kMaxNameLength)};
     Function function;
     function.name = symbol.name;
     function.section = symbol.section;

@@ -14,6 +14,7 @@
 namespace skep::loader {
 namespace {
 
+constexpr size_t kMaxNameLength = 255;  // what is longer was not made by a compiler
 constexpr uint64_t kFields = 5;  // type, key_size, value_size, max_entries, map_flags
 
 Result<MapSpec> ReadDefinition(ByteReader bytes, std::string_view name) {
@@ -45,7 +46,8 @@ Result<void> ReadLegacyMaps(const ElfFile& elf, MapTable& table) {
   const auto index = static_cast<uint32_t>(section - elf.sections().data());
   std::vector<const Symbol*> symbols;
   for (const Symbol& symbol : elf.symbols())
-    if (symbol.section == index && symbol.type != STT_SECTION && !symbol.name.empty())
+    if (symbol.section == index && symbol.type != STT_SECTION && !symbol.name.empty() &&
+        symbol.name.size() <= kMaxNameLength)
       symbols.push_back(&symbol);
   std::stable_sort(symbols.begin(), symbols.end(),
                    [](const Symbol* a, const Symbol* b) { return a->value < b->value; });

@@ -26,7 +26,6 @@ constexpr uint8_t kCallLocal = 1;        // src of a call: BPF_PSEUDO_CALL
 constexpr uint8_t kCallKernel = 2;       // src of a call: BPF_PSEUDO_KFUNC_CALL
 
 constexpr uint32_t kMaxSlots = 1'000'000;
-constexpr uint64_t kMapUnits = 32;
 
 Error Malformed(std::string message) { return {ErrorCode::kMalformedObject, std::move(message)}; }
 Error Unsupported(std::string message) { return {ErrorCode::kUnsupported, std::move(message)}; }
@@ -69,7 +68,7 @@ class Linker {
   const Section& section(const Function& f) const { return object_.elf.sections()[f.section]; }
 
   void MakeSubprograms(ProgramData& data) const;
-  void MakeLines(ProgramData& data) const;
+  Result<void> MakeLines(ProgramData& data);
   uint32_t TypeOf(const Function& f) const;
 
   const ObjectFile& object_;
@@ -84,8 +83,11 @@ class Linker {
 };
 
 Result<Program> Linker::Link(uint32_t entry) {
-  SKEP_TRY_VOID(PlaceAll(entry));
   const Function& main = object_.functions.all()[entry];
+  const SectionMeaning meaning = ReadSectionName(section(main).name);
+  SKEP_TRY_VOID(budget_.Take(sizeof(ProgramData) + sizeof(ObjectProgram) + 2 * main.name.size() +
+                             2 * section(main).name.size()));
+  SKEP_TRY_VOID(PlaceAll(entry));
   if (const auto it = object_.types.exception_callbacks.find(TypeOf(main));
       it != object_.types.exception_callbacks.end()) {
     const uint32_t callback = object_.functions.FindName(it->second);
@@ -95,7 +97,6 @@ Result<Program> Linker::Link(uint32_t entry) {
     if (!base_of_.contains(callback)) SKEP_TRY_VOID(PlaceAll(callback));
   }
 
-  const SectionMeaning meaning = ReadSectionName(section(main).name);
   ProgramData data;
   data.name = main.name;
   data.section = meaning.name;
@@ -110,7 +111,7 @@ Result<Program> Linker::Link(uint32_t entry) {
   data.license = object_.license;
   data.btf = object_.types.btf;
   MakeSubprograms(data);
-  MakeLines(data);
+  SKEP_TRY_VOID(MakeLines(data));
   data.insns = std::move(insns_);
   data.maps = std::move(maps_);
   return Program::Create(std::move(data));
@@ -148,10 +149,7 @@ Result<uint32_t> Linker::Place(uint32_t index) {
   if (f.count > kMaxSlots - insns_.size())
     return Error{ErrorCode::kResourceLimit,
                  fmt::format("more than {} instructions", kMaxSlots), E2BIG};
-  if (f.count > budget_.units)
-    return Error{ErrorCode::kResourceLimit,
-                 "the object's programs share more code than this loader copies", E2BIG};
-  budget_.units -= f.count;
+  SKEP_TRY_VOID(budget_.Take(uint64_t{f.count} * kInsnSize + sizeof(Subprogram) + f.name.size()));
   SKEP_TRY_VOID(CheckCoreRelocations(f));
 
   const auto base = static_cast<uint32_t>(insns_.size());
@@ -293,11 +291,9 @@ Result<void> Linker::ReferToMap(const Symbol& symbol, const MapPlace& place, Ins
 Result<uint32_t> Linker::UseMap(uint32_t spec) {
   if (const auto it = map_index_.find(spec); it != map_index_.end()) return it->second;
   const MapSpec& map = object_.maps.specs[spec];
-  const uint64_t units = kMapUnits + 8 * map.initial_slots.size();
-  if (units > budget_.units)
-    return Error{ErrorCode::kResourceLimit,
-                 "the object's programs share more maps than this loader copies", E2BIG};
-  budget_.units -= units;
+  uint64_t bytes = sizeof(MapSpec) + map.name.size();
+  for (const auto& slot : map.initial_slots) bytes += sizeof(slot) + slot.second.size();
+  SKEP_TRY_VOID(budget_.Take(bytes));
   const auto index = static_cast<uint32_t>(maps_.size());
   maps_.push_back(map);
   map_index_.emplace(spec, index);
@@ -392,8 +388,8 @@ void Linker::MakeSubprograms(ProgramData& data) const {
   data.subprograms = std::move(parts);
 }
 
-void Linker::MakeLines(ProgramData& data) const {
-  if (data.btf == nullptr) return;
+Result<void> Linker::MakeLines(ProgramData& data) {
+  if (data.btf == nullptr) return {};
   for (const Placed& placed : placed_) {
     const Function& f = function(placed);
     const auto& records = object_.types.sections[f.section].lines;
@@ -403,16 +399,28 @@ void Linker::MakeLines(ProgramData& data) const {
         records.begin(), records.end(), start,
         [](const btf::LineInfo& r, uint64_t offset) { return r.insn_offset < offset; });
     for (; it != records.end() && it->insn_offset < end; ++it) {
-      const auto slot = static_cast<uint32_t>((it->insn_offset - start) / kInsnSize);
-      data.lines.push_back({placed.base + slot, it->line(), it->column(),
+      const uint32_t slot =
+          placed.base + static_cast<uint32_t>((it->insn_offset - start) / kInsnSize);
+      if (!data.lines.empty() && data.lines.back().insn == slot) continue;
+      SKEP_TRY_VOID(budget_.Take(sizeof(SourceLine)));
+      data.lines.push_back({slot, it->line(), it->column(),
                             data.btf->StringAt(it->file_offset),
                             data.btf->StringAt(it->text_offset)});
     }
   }
   data.line_storage = data.btf;
+  return {};
 }
 
 }  // namespace
+
+Result<void> LinkBudget::Take(uint64_t bytes) {
+  if (bytes > left_)
+    return Error{ErrorCode::kResourceLimit,
+                 "the object's programs share more code and maps than this loader copies", E2BIG};
+  left_ -= bytes;
+  return {};
+}
 
 Result<Program> LinkProgram(const ObjectFile& object, uint32_t entry, LinkBudget& budget) {
   return Linker(object, budget).Link(entry);

@@ -31,11 +31,18 @@ struct ObjectFile {
   std::string license;
 };
 
-// How much all programs of an object may grow together by the subprograms and
-// map definitions that each of them gets a copy of. Without it a small file
-// could ask for the product of its programs and its subprograms.
-struct LinkBudget {
-  uint64_t units = 0;  // slots, and 32 a map
+// How many bytes all programs of an object may take together. Each of them has
+// its own copy of the subprograms, line table and map definitions it needs, so
+// that without a limit a small file could ask for the product of its programs
+// and its subprograms.
+class LinkBudget {
+ public:
+  explicit LinkBudget(uint64_t bytes) : left_(bytes) {}
+  // Fails with kResourceLimit if fewer than `bytes` are left.
+  Result<void> Take(uint64_t bytes);
+
+ private:
+  uint64_t left_;
 };
 
 // Links the function `entry`, an index into object.functions. Fails with

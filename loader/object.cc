@@ -32,10 +32,10 @@ namespace {
 constexpr uint64_t kMaxFileSize = 1u << 30;
 constexpr size_t kMaxLicense = 63;  // as libbpf keeps
 
-// The linked programs together may have 16 times the file's instructions, plus
-// what a small file may want.
-constexpr uint64_t kBudgetFactor = 16;
-constexpr uint64_t kBudgetBase = 1u << 16;
+// What linked programs may take together: so many times the file's size, where
+// real objects stay below 2, and what a small file may want.
+constexpr uint64_t kBudgetFactor = 32;
+constexpr uint64_t kBudgetBase = 1u << 18;
 
 // "dir/packet.bpf.o" is the object "packet".
 std::string_view ObjectName(std::string_view path) {
@@ -69,10 +69,8 @@ Result<ObjectFile> TakeApart(std::span<const std::byte> bytes, std::string_view 
                     std::move(license)};
 }
 
-std::vector<ObjectProgram> LinkAll(const ObjectFile& object) {
-  LinkBudget budget{kBudgetBase};
-  for (const Section& section : object.elf.sections())
-    if (section.IsCode()) budget.units += kBudgetFactor * (section.data.size() / kInsnSize);
+std::vector<ObjectProgram> LinkAll(const ObjectFile& object, uint64_t file_size) {
+  LinkBudget budget(kBudgetBase + kBudgetFactor * file_size);
   std::vector<ObjectProgram> programs;
   for (uint32_t i = 0; i < object.functions.all().size(); ++i) {
     const Function& function = object.functions.all()[i];
@@ -134,7 +132,7 @@ Result<Object> Object::Parse(std::span<const std::byte> bytes, const std::string
   if (!object) return std::move(object).error().At(name);
   auto data = std::make_shared<Data>();
   data->name = name;
-  data->programs = loader::LinkAll(*object);
+  data->programs = loader::LinkAll(*object, bytes.size());
   data->maps = std::move(object->maps.specs);
   data->btf = std::move(object->types.btf);
   data->license = std::move(object->license);

@@ -14,7 +14,7 @@
 namespace skep::loader {
 namespace {
 
-constexpr size_t kMaxNameLength = 255;  // what is longer was not made by a compiler
+constexpr size_t kMaxNameLength = 255;
 constexpr uint64_t kFields = 5;  // type, key_size, value_size, max_entries, map_flags
 
 Result<MapSpec> ReadDefinition(ByteReader bytes, std::string_view name) {
@@ -46,16 +46,19 @@ Result<void> ReadLegacyMaps(const ElfFile& elf, MapTable& table) {
   const auto index = static_cast<uint32_t>(section - elf.sections().data());
   std::vector<const Symbol*> symbols;
   for (const Symbol& symbol : elf.symbols())
-    if (symbol.section == index && symbol.type != STT_SECTION && !symbol.name.empty() &&
-        symbol.name.size() <= kMaxNameLength)
+    if (symbol.section == index && symbol.type != STT_SECTION && !symbol.name.empty())
       symbols.push_back(&symbol);
   std::stable_sort(symbols.begin(), symbols.end(),
                    [](const Symbol* a, const Symbol* b) { return a->value < b->value; });
   for (size_t i = 0; i < symbols.size(); ++i) {
     const Symbol& symbol = *symbols[i];
     const auto at = [&](Error error) {
-      return std::move(error).At(fmt::format("section maps: map {}", symbol.name));
+      return std::move(error).At(
+          fmt::format("section maps: map {}", symbol.name.substr(0, kMaxNameLength)));
     };
+    if (symbol.name.size() > kMaxNameLength)
+      return at({ErrorCode::kMalformedObject,
+                 fmt::format("its name is longer than {} bytes", kMaxNameLength)});
     // Without a size in the symbol the definition ends where the next starts.
     const uint64_t end = i + 1 < symbols.size() ? symbols[i + 1]->value : section->size;
     const uint64_t size = symbol.size != 0 ? symbol.size : end - symbol.value;

@@ -59,7 +59,9 @@ class Linker {
   Result<void> ReferToMap(const Symbol& symbol, const MapPlace& place, Insn* insn);
   Result<uint32_t> UseMap(uint32_t spec);
 
+  // The program's own code needs no name in front of the instruction.
   std::string Where(const Frame& frame) const {
+    if (frame.placed.base == 0) return fmt::format("insn {}", frame.slot);
     return fmt::format("function {}: insn {}", function(frame.placed).name, frame.slot);
   }
   const Function& function(const Placed& placed) const {
@@ -175,8 +177,8 @@ Result<void> Linker::CheckCoreRelocations(const Function& f) const {
       [](const btf::CoreRelocation& r, uint64_t offset) { return r.insn_offset < offset; });
   if (it == records.end() || it->insn_offset >= start + uint64_t{f.count} * kInsnSize) return {};
   const uint32_t slot = it->insn_offset / kInsnSize - f.start;
-  return Unsupported(fmt::format("function {}: CO-RE relocation at insn {} is not supported yet",
-                                 f.name, slot));
+  return Unsupported(fmt::format("{}CO-RE relocation at insn {} is not supported yet",
+                                 placed_.empty() ? "" : fmt::format("function {}: ", f.name), slot));
 }
 
 // Resolves the instruction at frame.slot and moves on. `frame` is not used

@@ -6,6 +6,7 @@
 #include <string>
 
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 namespace skep {
@@ -22,6 +23,27 @@ constexpr int kTrapByte = 0x00;
 
 Error SystemError(const char* what, int error) {
   return {ErrorCode::kSystem, std::string(what) + ": " + std::strerror(error), error};
+}
+
+// Maps `bytes` without access, less than 1 GiB below `near` if there is room.
+// The place is random: the next free one would be easy to guess, and to miss
+// for the next program.
+void* Reserve(size_t bytes, const void* near) {
+  constexpr uintptr_t kReach = uintptr_t{1} << 30;
+  constexpr int kAttempts = 4;
+  const auto target = reinterpret_cast<uintptr_t>(near);
+  for (int i = 0; i < kAttempts && target > 2 * kReach && bytes < kReach / 2; ++i) {
+    uintptr_t offset = 0;
+    if (getrandom(&offset, sizeof offset, GRND_NONBLOCK) != sizeof offset) break;
+    offset = bytes + offset % (kReach - bytes);
+    const uintptr_t hint = (target - offset) / PageSize() * PageSize();
+    // Number to address: a hint, which the kernel may ignore.
+    void* base =
+        mmap(reinterpret_cast<void*>(hint), bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED || reinterpret_cast<uintptr_t>(base) == hint) return base;
+    munmap(base, bytes);
+  }
+  return mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 }  // namespace
@@ -43,7 +65,7 @@ void CodePages::Release() noexcept {
   begin_ = nullptr;
 }
 
-Result<WritableCode> WritableCode::Allocate(size_t size) {
+Result<WritableCode> WritableCode::Allocate(size_t size, const void* near) {
   if (size == 0)
     return Error{ErrorCode::kInvalidArgument, "code memory: size is 0, need at least 1"};
   if (size > kMaxCodeSize) {
@@ -53,7 +75,7 @@ Result<WritableCode> WritableCode::Allocate(size_t size) {
   }
   const size_t page = PageSize();
   const size_t bytes = (size + page - 1) / page * page;
-  void* base = mmap(nullptr, bytes + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* base = Reserve(bytes + 2 * page, near);
   if (base == MAP_FAILED) return SystemError("code memory: mmap", errno);
 
   CodePages pages;

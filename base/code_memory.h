@@ -69,8 +69,10 @@ class WritableCode {
   // Returns `size` bytes that can be written, filled with trapping
   // instructions. Their address is the final one. Fails with kInvalidArgument
   // if size is 0, kResourceLimit above kMaxCodeSize, kSystem if there is no
-  // memory.
-  static Result<WritableCode> Allocate(size_t size);
+  // memory. Where there is room, the code lies less than 2 GiB from `near`
+  // (null: anywhere): direct calls reach that far, and CPUs predict far ones
+  // worse.
+  static Result<WritableCode> Allocate(size_t size, const void* near = nullptr);
 
   std::span<std::byte> bytes() const { return {pages_.begin(), pages_.size()}; }
 

@@ -55,7 +55,7 @@ Result<CodeMemory> MasmX64::Finish() {
     return Error{ErrorCode::kResourceLimit, "out of memory while compiling", 0};
   }
   SKEP_CHECK(error == asmjit::kErrorOk);
-  SKEP_TRY(WritableCode room, WritableCode::Allocate(code_.codeSize()));
+  SKEP_TRY(WritableCode room, WritableCode::Allocate(code_.codeSize(), near_));
   const auto base = reinterpret_cast<uintptr_t>(room.bytes().data());
   SKEP_CHECK(code_.relocateToBase(base) == asmjit::kErrorOk);
   SKEP_CHECK(code_.copyFlattenedData(room.bytes().data(), room.bytes().size()) == asmjit::kErrorOk);
@@ -386,6 +386,7 @@ void MasmX64::Meter(uint32_t cost, uint32_t insn) {
 }
 
 void MasmX64::CallAddress(const void* function) {
+  if (near_ == nullptr) near_ = function;
   // asmjit makes it a direct call where the distance allows, else one through a
   // table of addresses behind the code.
   asm_.call(asmjit::imm(reinterpret_cast<uintptr_t>(function)));

@@ -135,6 +135,7 @@ class MasmX64 {
   asmjit::x86::Assembler asm_;
   asmjit::StringLogger logger_;
   bool has_bmi2_ = false;
+  const void* near_ = nullptr;  // the first function outside that is called
 
   Frame frame_;
   int32_t stack_adjust_ = 0;  // bytes that Enter took from rsp below the pushes

@@ -94,6 +94,18 @@ TEST(CodeMemory, LeavesNoMappingBehind) {
   EXPECT_EQ(Permissions(address), "");
 }
 
+TEST(CodeMemory, LiesNearTheGivenPlace) {
+  const auto near = reinterpret_cast<uintptr_t>(&CallCode);
+  std::vector<WritableCode> all;
+  for (int i = 0; i < 20; ++i) {
+    auto code = WritableCode::Allocate(5000, reinterpret_cast<const void*>(near));
+    ASSERT_TRUE(bool(code));
+    const auto at = reinterpret_cast<uintptr_t>(code->bytes().data());
+    EXPECT_LT(at > near ? at - near : near - at, uintptr_t{1} << 31);
+    all.push_back(*std::move(code));
+  }
+}
+
 TEST(CodeMemory, RefusesSizesThatMakeNoSense) {
   EXPECT_EQ(WritableCode::Allocate(0).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(CodeMemory::Create({}).error().code, ErrorCode::kInvalidArgument);

@@ -38,7 +38,9 @@ template <int kBits>
 // True if Linux explores `dst op src` (And or Or) as two states, one with dst
 // all zeros and one with dst all ones before the operation: dst is known to be
 // 0 or -1 (as a whole, or in its low half) and src is a constant. *width says
-// which part of dst is split: 64 or 32.
+// which part of dst is split: 64, use Scalar::Const(0) and Const(~0); or 32, use
+// dst.WithLowConst(0) and (~0). Linux goes on with all ones and comes back for
+// zero.
 template <int kBits>
 bool SplitsIntoZeroAndOnes(OpKind kind, const BasicScalar<kBits>& dst,
                            const BasicScalar<kBits>& src, int* width);

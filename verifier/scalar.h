@@ -72,6 +72,12 @@ struct BasicScalar {
 
   // The low `width` bits, zero-extended; 1 <= width < kBits.
   BasicScalar Truncate(int width) const;
+  // This number with its lower half known to be v, which must be possible. Not
+  // normalized: like Linux, it leaves the whole to the operation that follows
+  // (see SplitsIntoZeroAndOnes in refine.h).
+  BasicScalar WithLowConst(typename Low::Unsigned v) const {
+    return {bits.WithLow(BasicTnum<kHalf>::Const(v)), wide, Low::Const(v)};
+  }
   // The low half, zero-extended: what a 32-bit move leaves in the register.
   BasicScalar TruncateToLow() const;
   // The low `width` bits, sign-extended to the register; 1 <= width < kBits.

@@ -172,6 +172,12 @@ TEST(Scalar, KnowsTheNumbersOfAWidth) {
   EXPECT_EQ(Scalar::AnySignedOfWidth(32).wide.smax, INT32_MAX);
 }
 
+TEST(Scalar, SignExtensionOfARangeThatReachesTheTopBitIsAnyNumberOfTheWidth) {
+  EXPECT_EQ(Scalar::FromRange(0, 255).SignExtend(8), Scalar::AnySignedOfWidth(8));
+  EXPECT_EQ(Scalar::FromRange(0x180, 0x1ff).SignExtend(8), Scalar::FromSignedRange(-128, -1));
+  EXPECT_EQ(Scalar::FromRange(3, 100).SignExtend(8), Scalar::FromRange(3, 100));
+}
+
 TEST(Scalar, SubsetsOrderMembersAndJoinsHoldBoth) {
   const auto scalars = ManyScalars<4>(300);
   for (const auto& a : scalars) {

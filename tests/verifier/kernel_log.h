@@ -5,11 +5,14 @@
 #ifndef SKEP_TESTS_VERIFIER_KERNEL_LOG_H_
 #define SKEP_TESTS_VERIFIER_KERNEL_LOG_H_
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -124,16 +127,26 @@ inline Registers ParseRegisters(const std::string& text) {
 struct Log {
   std::map<int, Registers> after;  // by instruction, the first time it is walked
   std::map<int, Registers> entry;  // by target of "from A to B:"
+  // On the first path, the one that goes on where a state is split in two:
+  std::set<int> walked;        // instructions
+  std::set<int> came_back_to;  // jumps of which the other way was walked too
 };
 
 inline Log ParseLog(const std::string& text) {
+  constexpr int kNoSplit = std::numeric_limits<int>::max();
+  int split = kNoSplit;
   Log log;
   std::stringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     int pc = 0, target = 0, used = 0;
     if (std::sscanf(line.c_str(), "from %d to %d:%n", &pc, &target, &used) == 2) {
+      // "from A to A" resumes the other half of a split at A: until then, the
+      // first path; after it, side exits of before A, and the other half's.
+      if (pc == target) split = std::min(split, pc);
+      if (pc < split) log.came_back_to.insert(pc);
       log.entry.emplace(target, ParseRegisters(line.substr(static_cast<size_t>(used))));
     } else if (std::sscanf(line.c_str(), "%d: (%n", &pc, &used) == 1 && used > 0) {
+      if (split == kNoSplit) log.walked.insert(pc);
       const size_t state = line.find("; ");
       if (state != std::string::npos) log.after.emplace(pc, ParseRegisters(line.substr(state)));
     }

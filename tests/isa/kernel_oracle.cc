@@ -77,7 +77,7 @@ ArrayMap::ArrayMap(int fd) : fd_(fd) {
 ArrayMap::~ArrayMap() { close(fd_); }
 
 Verdict Judge(std::span<const Insn> code, std::span<const int> fd_array,
-              std::span<const uint8_t> packet) {
+              std::span<const uint8_t> packet, int log_level) {
   Verdict verdict;
   std::vector<char> log(1 << 16);
   ProgLoadAttr load{};
@@ -85,7 +85,7 @@ Verdict Judge(std::span<const Insn> code, std::span<const int> fd_array,
   load.insn_cnt = static_cast<uint32_t>(code.size());
   load.insns = Address(code.data());
   load.license = Address("GPL");
-  load.log_level = 1;
+  load.log_level = static_cast<uint32_t>(log_level);
   load.log_size = static_cast<uint32_t>(log.size());
   load.log_buf = Address(log.data());
   load.fd_array = fd_array.empty() ? 0 : Address(fd_array.data());

@@ -40,16 +40,17 @@ class ArrayMap {
 struct Verdict {
   bool accepted = false;
   int error = 0;    // errno if refused
-  std::string log;  // of the verifier, level 1
+  std::string log;  // of the verifier
   // r0 of a run over `packet`, low 32 bits; only if a packet was given.
   bool ran = false;
   uint32_t result = 0;
 };
 
 // Loads `code` as a socket filter; with a packet of at least 14 bytes also runs
-// it. `fd_array` may be empty.
+// it. `fd_array` may be empty. Log level 1 says why a program is refused, 2 prints
+// every instruction; the log holds 64 KiB, and a longer one fails with ENOSPC.
 Verdict Judge(std::span<const Insn> code, std::span<const int> fd_array = {},
-              std::span<const uint8_t> packet = {});
+              std::span<const uint8_t> packet = {}, int log_level = 1);
 
 }  // namespace skep::kernel_oracle
 

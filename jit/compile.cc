@@ -25,7 +25,8 @@ Result<CompiledCode> Build(const model::ExecProgram& exec, const CompileOptions&
   SKEP_TRY_VOID(compiler.Run());
   CompiledCode code;
   SKEP_TRY(code.memory, masm.Finish());
-  code.entry = reinterpret_cast<EntryFunction>(code.memory.address());
+  // Functions have no const; the page stays read-only whatever the type says.
+  code.entry = reinterpret_cast<EntryFunction>(const_cast<std::byte*>(code.memory.address()));
   code.tail_entry = code.memory.address();
   code.offsets = compiler.TakeOffsets();
   return code;

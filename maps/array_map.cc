@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/word_copy.h"
+#include "maps/array_key.h"
 #include "maps/direct_helper.h"
 
 namespace skep {
@@ -17,10 +18,6 @@ uint64_t Stride(const MapSpec& spec) { return RoundUp(spec.value_size, 8); }
 
 uint64_t CpuStride(const MapSpec& spec) {
   return IsPercpu(spec) ? RoundUp(spec.max_entries * Stride(spec), PageBytes()) : 0;
-}
-
-uint32_t IndexAt(const std::byte* key) {
-  return LoadRelaxed<uint32_t>(reinterpret_cast<uint64_t>(key));
 }
 
 }  // namespace
@@ -90,14 +87,7 @@ int ArrayMap::DoHostUpdate(const std::byte* key, const std::byte* value, uint64_
 }
 
 int ArrayMap::DoNextKey(const std::byte* key, std::byte* next) noexcept {
-  uint32_t index = 0;
-  if (key != nullptr) {
-    const uint32_t current = IndexAt(key);
-    if (current == spec_.max_entries - 1) return -ENOENT;
-    index = current >= spec_.max_entries ? 0 : current + 1;
-  }
-  std::memcpy(next, &index, sizeof index);
-  return 0;
+  return NextIndex(key, spec_.max_entries, next);
 }
 
 DirectView ArrayMap::direct_view() const noexcept {

@@ -8,9 +8,24 @@
 #include "base/check.h"
 #include "maps/array_map.h"
 #include "maps/hash_map.h"
+#include "maps/map_in_map.h"
+#include "maps/perf_event_array.h"
+#include "maps/prog_array.h"
+#include "maps/ringbuf_map.h"
 #include "model/map_type_info.h"
 
 namespace skep {
+
+namespace {
+
+Error NotBuilt(const MapSpec& spec) {
+  return Error{ErrorCode::kUnsupported,
+               fmt::format("map '{}': map type {} is not supported by this build", spec.name,
+                           model::FindMapType(spec.type)->name),
+               EOPNOTSUPP};
+}
+
+}  // namespace
 
 Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment& environment) {
   SKEP_CHECK(environment.cpu_slots != 0 && environment.epochs != nullptr);
@@ -23,13 +38,44 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
     case MapType::kArray:
     case MapType::kPercpuArray:
       return ArrayMap::Create(spec, environment);
-    default:
-      break;  // refused by name below
+    case MapType::kProgArray:
+      return ProgArray::Create(spec, environment);
+    case MapType::kArrayOfMaps:
+      return ArrayOfMaps::Create(spec, environment);
+    case MapType::kPerfEventArray:
+      return PerfEventArray::Create(spec, environment);
+    case MapType::kRingbuf:
+      return RingbufMap::Create(spec, environment);
+    case MapType::kUnspec:
+    case MapType::kStackTrace:
+    case MapType::kCgroupArray:
+    case MapType::kLruHash:
+    case MapType::kLruPercpuHash:
+    case MapType::kLpmTrie:
+    case MapType::kHashOfMaps:
+    case MapType::kDevmap:
+    case MapType::kSockmap:
+    case MapType::kCpumap:
+    case MapType::kXskmap:
+    case MapType::kSockhash:
+    case MapType::kCgroupStorage:
+    case MapType::kReuseportSockarray:
+    case MapType::kPercpuCgroupStorage:
+    case MapType::kQueue:
+    case MapType::kStack:
+    case MapType::kSkStorage:
+    case MapType::kDevmapHash:
+    case MapType::kStructOps:
+    case MapType::kInodeStorage:
+    case MapType::kTaskStorage:
+    case MapType::kBloomFilter:
+    case MapType::kUserRingbuf:
+    case MapType::kCgrpStorage:
+    case MapType::kArena:
+    case MapType::kInsnArray:
+      break;
   }
-  return Error{ErrorCode::kUnsupported,
-               fmt::format("map '{}': map type {} is not supported by this build", spec.name,
-                           model::FindMapType(spec.type)->name),
-               EOPNOTSUPP};
+  return NotBuilt(spec);
 }
 
 }  // namespace skep

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "maps/ringbuf_map.h"
+
+#include <cerrno>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace skep {
+
+RingbufMap::RingbufMap(const MapSpec& spec, const MapEnvironment& environment, Region region)
+    : Map(spec, environment.id, 0),
+      region_(std::move(region)),
+      ring_(model::Ringbuf::Format(region_, spec.max_entries)) {}
+
+RingbufMap::~RingbufMap() {
+  const int fd = ring_.event_fd().load();
+  if (fd >= 0) close(fd);
+}
+
+Result<std::shared_ptr<Map>> RingbufMap::Create(const MapSpec& spec,
+                                                const MapEnvironment& environment) {
+  SKEP_TRY(Region region, model::Ringbuf::Reserve(spec.max_entries));
+  return std::shared_ptr<Map>(std::make_shared<RingbufMap>(spec, environment, std::move(region)));
+}
+
+DirectView RingbufMap::direct_view() const noexcept { return {region_.base(), 0, 0, 0}; }
+
+std::optional<Extent> RingbufMap::ElementAt(const std::byte* address) const noexcept {
+  return ring_.BusyRecordAt(address);
+}
+
+int RingbufMap::EventFd() noexcept {
+  int fd = ring_.event_fd().load(std::memory_order_acquire);
+  if (fd >= 0) return fd;
+  // Readable at once: there may be records that nobody was woken for.
+  const int created = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (created < 0) return -errno;
+  if (ring_.event_fd().compare_exchange_strong(fd, created)) return created;
+  close(created);
+  return fd;
+}
+
+void RingbufMap::ClearEvent() noexcept {
+  const int fd = ring_.event_fd().load(std::memory_order_acquire);
+  uint64_t count = 0;
+  if (fd >= 0 && read(fd, &count, sizeof count) < 0) return;  // nothing to clear
+}
+
+}  // namespace skep

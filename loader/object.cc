@@ -24,6 +24,7 @@ struct Object::Data {
   std::vector<MapSpec> maps;
   std::shared_ptr<const btf::Btf> btf;
   std::string license;
+  size_t core_relocations = 0;
 };
 
 namespace loader {
@@ -132,6 +133,9 @@ Result<Object> Object::Parse(std::span<const std::byte> bytes, const std::string
   if (!object) return std::move(object).error().At(name);
   auto data = std::make_shared<Data>();
   data->name = name;
+  for (const loader::SectionTypes& section : object->types.sections) {
+    data->core_relocations += section.core_relocations.size();
+  }
   data->programs = loader::LinkAll(*object, bytes.size());
   data->maps = std::move(object->maps.specs);
   data->btf = std::move(object->types.btf);
@@ -139,6 +143,16 @@ Result<Object> Object::Parse(std::span<const std::byte> bytes, const std::string
   return Object(std::move(data));
 }
 
+Object Object::FromPrograms(std::string name, std::vector<ObjectProgram> programs,
+                            std::vector<MapSpec> maps) {
+  auto data = std::make_shared<Data>();
+  data->name = std::move(name);
+  data->programs = std::move(programs);
+  data->maps = std::move(maps);
+  return Object(std::move(data));
+}
+
+size_t Object::core_relocation_count() const { return data_->core_relocations; }
 const std::string& Object::name() const { return data_->name; }
 std::span<const ObjectProgram> Object::programs() const { return data_->programs; }
 std::span<const MapSpec> Object::maps() const { return data_->maps; }

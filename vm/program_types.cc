@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "helpers/helper_table.h"
 #include "model/host_context.h"
+#include "model/program_type_name.h"
 
 namespace skep {
 namespace {
@@ -84,19 +85,19 @@ constexpr std::span<const uint32_t> kForXdpDevmap = kAttachXdpDevmap;
 
 std::span<const ProgramType> BuiltinProgramTypes() {
   static const auto kTypes = std::to_array<ProgramType>({
-#define SKEP_PROGRAM_TYPE(enumerator, type_name, layout, size, start, writable, packet_access, ld, \
-                          private_frames, sleepable, attach)                                       \
-  ProgramType{.id = ProgramTypeId::k##enumerator,                                                  \
-              .name = type_name,                                                                   \
-              .attach_types = kFor##attach,                                                        \
-              .fields = Fields<Layout::k##layout>(),                                               \
-              .context_size = size,                                                                \
-              .context_start = start,                                                              \
-              .context_writable = writable,                                                        \
-              .packet = PacketAccess::k##packet_access,                                            \
-              .ld_abs = ld,                                                                        \
-              .private_stack = private_frames,                                                     \
-              .sleepable_only = sleepable,                                                         \
+#define SKEP_PROGRAM_TYPE(enumerator, layout, size, start, writable, packet_access, ld, \
+                          private_frames, sleepable, attach)                            \
+  ProgramType{.id = ProgramTypeId::k##enumerator,                                       \
+              .name = ProgramTypeName(ProgramTypeId::k##enumerator),                    \
+              .attach_types = kFor##attach,                                             \
+              .fields = Fields<Layout::k##layout>(),                                    \
+              .context_size = size,                                                     \
+              .context_start = start,                                                   \
+              .context_writable = writable,                                             \
+              .packet = PacketAccess::k##packet_access,                                 \
+              .ld_abs = ld,                                                             \
+              .private_stack = private_frames,                                          \
+              .sleepable_only = sleepable,                                              \
               .returns = {}},
 #include "vm/program_types.def"
   });

@@ -12,7 +12,6 @@
 
 #include "helpers/helper_table.h"
 #include "isa/assembler.h"
-#include "isa/cfg.h"
 #include "isa/decode.h"
 #include "model/map_type_info.h"
 #include "vm/program_types.h"
@@ -88,15 +87,46 @@ class TestSymbols final : public AsmSymbols {
   const std::vector<MapSpec>& maps_;
 };
 
+// Subprogram 0 and one for each target of a local call, as Linux finds them.
+void SplitSubprograms(ProgramData& program) {
+  const auto size = static_cast<uint32_t>(program.insns.size());
+  std::vector<uint32_t> starts{0};
+  for (uint32_t slot = 0; slot < size; ++slot) {
+    DecodedInsn insn;
+    if (DecodeInto(program.insns, slot, insn) != DecodeRule::kNone) continue;
+    const OpKind kind = Info(insn.op).kind;
+    if (kind == OpKind::kCallLocal || kind == OpKind::kLoadFunc) {
+      const int64_t target = TargetOf(insn, slot);
+      if (target > 0 && target < size) starts.push_back(static_cast<uint32_t>(target));
+    }
+    slot += static_cast<uint32_t>(insn.slots()) - 1;
+  }
+  std::sort(starts.begin(), starts.end());
+  starts.erase(std::unique(starts.begin(), starts.end()), starts.end());
+  for (size_t i = 0; i < starts.size(); ++i) {
+    Subprogram sub;
+    sub.name = i == 0 ? program.name : fmt::format("sub{}", i);
+    sub.start = starts[i];
+    sub.end = i + 1 < starts.size() ? starts[i + 1] : size;
+    program.subprograms.push_back(std::move(sub));
+  }
+}
+
+ProgramData EmptyProgram() {
+  ProgramData program;
+  program.name = "test";
+  program.type = ProgramTypeId::kMemory;
+  program.license = "GPL";
+  return program;
+}
+
 class Parser {
  public:
   Parser(std::string_view text, const std::string& name) : text_(text), name_(name) {}
 
   Result<TestFile> Run() {
     out_.name = name_;
-    out_.program.name = "test";
-    out_.program.type = ProgramTypeId::kMemory;
-    out_.program.license = "GPL";
+    out_.program = EmptyProgram();
     SKEP_TRY_VOID(Split());
     for (const Section& section : sections_) {
       if (section.name == "maps") SKEP_TRY_VOID(ParseMaps(section));
@@ -316,7 +346,7 @@ class Parser {
       return Wrong(1, "the text in '-- asm' does not assemble to the words in '-- raw'");
     }
     out_.program.insns = have_raw_ ? std::move(raw_) : std::move(asm_);
-    if (code_error_.empty()) SplitSubprograms();
+    if (code_error_.empty()) SplitSubprograms(out_.program);
     if (!code_error_.empty()) {
       if (!out_.expect_error && out_.verdict != Expectation::kReject) {
         return Error{ErrorCode::kMalformedObject, code_error_};
@@ -324,31 +354,6 @@ class Parser {
       out_.load_error = code_error_;
     }
     return {};
-  }
-
-  void SplitSubprograms() {
-    auto& subprograms = out_.program.subprograms;
-    const auto size = static_cast<uint32_t>(out_.program.insns.size());
-    std::vector<uint32_t> starts{0};
-    for (uint32_t slot = 0; slot < size; ++slot) {
-      DecodedInsn insn;
-      if (DecodeInto(out_.program.insns, slot, insn) != DecodeRule::kNone) continue;
-      const OpKind kind = Info(insn.op).kind;
-      if (kind == OpKind::kCallLocal || kind == OpKind::kLoadFunc) {
-        const int64_t target = TargetOf(insn, slot);
-        if (target > 0 && target < size) starts.push_back(static_cast<uint32_t>(target));
-      }
-      slot += static_cast<uint32_t>(insn.slots()) - 1;
-    }
-    std::sort(starts.begin(), starts.end());
-    starts.erase(std::unique(starts.begin(), starts.end()), starts.end());
-    for (size_t i = 0; i < starts.size(); ++i) {
-      Subprogram sub;
-      sub.name = i == 0 ? out_.program.name : fmt::format("sub{}", i);
-      sub.start = starts[i];
-      sub.end = i + 1 < starts.size() ? starts[i + 1] : size;
-      subprograms.push_back(std::move(sub));
-    }
   }
 
   const std::string_view text_;
@@ -386,6 +391,21 @@ Result<std::vector<std::byte>> ParseHex(std::string_view text) {
     i += 2;
   }
   return out;
+}
+
+Result<TestFile> TestFileFromCode(std::span<const std::byte> code,
+                                  std::optional<std::vector<std::byte>> memory) {
+  if (code.empty() || code.size() % sizeof(Insn) != 0) {
+    return Error{ErrorCode::kMalformedObject,
+                 fmt::format("program: {} bytes, expected a multiple of 8", code.size())};
+  }
+  TestFile file;
+  file.program = EmptyProgram();
+  file.program.insns.resize(code.size() / sizeof(Insn));
+  std::memcpy(static_cast<void*>(file.program.insns.data()), code.data(), code.size());
+  SplitSubprograms(file.program);
+  file.memory = std::move(memory);
+  return file;
 }
 
 Result<TestFile> ParseTestFile(std::string_view text, const std::string& name) {

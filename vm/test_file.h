@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,11 @@ struct TestFile {
 // ("file.ebpf:12: ..."), what was found and what was expected. An error in the
 // code of a file that expects one is no failure: load_error holds it.
 Result<TestFile> ParseTestFile(std::string_view text, const std::string& name);
+
+// The test of a plain memory program that comes as the bytes of its slots. Fails
+// with kMalformedObject if they are no whole number of slots, or none.
+Result<TestFile> TestFileFromCode(std::span<const std::byte> code,
+                                  std::optional<std::vector<std::byte>> memory);
 
 // Bytes as hex digits, spaces anywhere between bytes. Fails with
 // kMalformedObject.

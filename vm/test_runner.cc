@@ -22,6 +22,25 @@ class Runner {
  public:
   Runner(const TestFile& file, const TestRunOptions& options) : file_(file), options_(options) {}
 
+  // As RunOnce.
+  Result<uint64_t> Value(Engine engine) {
+    if (!file_.load_error.empty()) return Error{ErrorCode::kMalformedObject, file_.load_error};
+    SKEP_TRY(program_, Program::Create(file_.program));
+    SKEP_TRY(runtime_, Runtime::Create({}));
+    Judge();
+    if (!IsPlainMemory() && !outcome_.report.accepted) {
+      return Error{ErrorCode::kInvalidArgument, "rejected: " + Reason()};
+    }
+    OneRun run;
+    if (IsPlainMemory()) run = RunOn(Engine::kChecked);
+    if (!IsPlainMemory() || (engine != Engine::kChecked && run.prepared && run.result.ok())) {
+      run = RunOn(engine);
+    }
+    if (!run.prepared) return std::move(run.prepared).error();
+    if (!run.result.ok()) return Error{ErrorCode::kInvalidArgument, std::move(run.trap_detail)};
+    return run.result.value;
+  }
+
   std::vector<TestRow> Run() {
     if (!file_.load_error.empty()) {
       Everywhere(TestOutcome::kPass, {});
@@ -72,21 +91,24 @@ class Runner {
     outcome_ = Verify(*program_, runtime_->environment(), verify);
     if (!AsksForVerdict()) return;
     const VerifierReport& report = outcome_.report;
-    const std::string reason =
-        report.findings.empty() ? std::string() : report.findings.front().message;
     if (file_.verdict == Expectation::kAccept) {
       Add("verifier", report.accepted ? TestOutcome::kPass : TestOutcome::kFail,
-          report.accepted ? std::string() : "rejected: " + reason);
+          report.accepted ? std::string() : "rejected: " + Reason());
       return;
     }
     if (report.accepted) return Add("verifier", TestOutcome::kFail, "accepted, expected a reject");
     for (const std::string& text : file_.reject_texts) {
       if (report.log.find(text) == std::string::npos && !FindingsHave(text)) {
         return Add("verifier", TestOutcome::kFail,
-                   fmt::format("rejected with '{}', expected '{}'", reason, text));
+                   fmt::format("rejected with '{}', expected '{}'", Reason(), text));
       }
     }
     Add("verifier", TestOutcome::kPass, {});
+  }
+
+  std::string Reason() const {
+    const auto& findings = outcome_.report.findings;
+    return findings.empty() ? std::string("no finding") : findings.front().message;
   }
 
   // "V031 at 1: ..." names a finding by code and place.
@@ -101,9 +123,7 @@ class Runner {
 
   void RunEngines() {
     if (!IsPlainMemory() && !outcome_.report.accepted) {
-      const std::string why = outcome_.report.findings.empty()
-                                  ? std::string("rejected")
-                                  : "rejected: " + outcome_.report.findings.front().message;
+      const std::string why = "rejected: " + Reason();
       for (const Engine engine : options_.engines) {
         Add(std::string(EngineName(engine)),
             file_.expect_error ? TestOutcome::kPass : TestOutcome::kFail,
@@ -197,6 +217,10 @@ class Runner {
 
 std::vector<TestRow> RunTestFile(const TestFile& file, const TestRunOptions& options) {
   return Runner(file, options).Run();
+}
+
+Result<uint64_t> RunOnce(const TestFile& file, Engine engine, TestRunOptions options) {
+  return Runner(file, options).Value(engine);
 }
 
 std::vector<TestRow> FailedTestFile(const Error& error, const TestRunOptions& options) {

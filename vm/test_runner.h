@@ -38,6 +38,10 @@ struct TestRunOptions {
 // without a trap, which vouches for theirs.
 std::vector<TestRow> RunTestFile(const TestFile& file, const TestRunOptions& options);
 
+// r0 of one run on one engine. Fails if the code is no program, the verifier
+// rejects it (types other than plain memory) or the run traps.
+Result<uint64_t> RunOnce(const TestFile& file, Engine engine, TestRunOptions options);
+
 // The rows of a file that could not be read or parsed.
 std::vector<TestRow> FailedTestFile(const Error& error, const TestRunOptions& options);
 

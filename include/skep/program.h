@@ -114,6 +114,10 @@ class SKEP_EXPORT Object {
   // as a whole makes no sense; what concerns one program alone is in that
   // program's Result. `name` is used in messages.
   static Result<Object> Parse(std::span<const std::byte> bytes, const std::string& name);
+  // An object of programs that did not come from a file. `maps` holds every map
+  // that the programs name.
+  static Object FromPrograms(std::string name, std::vector<ObjectProgram> programs,
+                             std::vector<MapSpec> maps);
 
   const std::string& name() const;
   // In file order: by section, then by offset.
@@ -123,6 +127,8 @@ class SKEP_EXPORT Object {
   // Null without BTF.
   std::shared_ptr<const btf::Btf> btf() const;
   const std::string& license() const;
+  // CO-RE relocation records, of all programs.
+  size_t core_relocation_count() const;
   // The linked program of this name. With an empty name: the only program.
   // Fails with kUnresolved (the message lists the names), or as its link did.
   Result<Program> FindProgram(const std::string& name) const;

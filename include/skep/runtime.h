@@ -128,6 +128,7 @@ class SKEP_EXPORT Instance {
   friend class Runtime;
   struct State;
   explicit Instance(std::unique_ptr<State> state);
+  Result<void> LinkTailCalls(const Program& program, const LoadOptions& options);
   std::unique_ptr<State> state_;
 };
 

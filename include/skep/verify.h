@@ -58,7 +58,9 @@ SKEP_EXPORT std::string FindingName(FindingCode code);
 
 struct Finding {
   FindingCode code{};
-  int sys_errno = 0;        // what bpf(BPF_PROG_LOAD) gives: EINVAL, EACCES, E2BIG, ...
+  int sys_errno = 0;  // what bpf(BPF_PROG_LOAD) gives: EINVAL, EACCES, E2BIG, ...
+  // Refused because this verifier does not model it; Linux may accept it.
+  bool unsupported = false;
   uint32_t insn = 0;        // slot; the program's slot count if it concerns no instruction
   std::string message;      // in Linux's words, one line
   std::string advice;       // what usually mends it; may be empty

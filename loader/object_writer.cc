@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layout: ELF header, code, its relocations, maps, license, symbols, strings,
+// section names, section headers.
+#include "loader/object_writer.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <elf.h>
+#include <fmt/format.h>
+
+#ifndef EM_BPF
+#define EM_BPF 247
+#endif
+
+namespace skep::loader {
+namespace {
+
+constexpr uint32_t kRelocationBpf6464 = 1;
+
+// As legacy loaders read it: struct bpf_map_def.
+struct LegacyMap {
+  uint32_t type;
+  uint32_t key_size;
+  uint32_t value_size;
+  uint32_t max_entries;
+  uint32_t flags;
+};
+
+class StringTable {
+ public:
+  uint32_t Add(const std::string& text) {
+    const auto at = static_cast<uint32_t>(bytes_.size());
+    bytes_.append(text).push_back('\0');
+    return at;
+  }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_ = std::string(1, '\0');
+};
+
+class Writer {
+ public:
+  Writer(const ProgramData& program, const std::string& section)
+      : program_(program), section_(section) {}
+
+  Result<std::vector<std::byte>> Run() {
+    SKEP_TRY_VOID(CheckMaps());
+    out_.resize(sizeof(Elf64_Ehdr));
+    AddSection({}, SHT_NULL, 0, nullptr, 0);
+    AddCode();
+    AddMaps();
+    AddSection("license", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, program_.license.c_str(),
+               program_.license.size() + 1);
+    AddSymbols();
+    AddTables();
+    return std::move(out_);
+  }
+
+ private:
+  static constexpr uint16_t kCodeSection = 1, kMapsSection = 2, kRelocationSection = 4,
+                            kSymbolSection = 5, kStringSection = 6;
+
+  Result<void> CheckMaps() const {
+    for (const MapSpec& map : program_.maps) {
+      if (map.inner != nullptr || map.initial_value != nullptr || !map.initial_slots.empty()) {
+        return Error{ErrorCode::kUnsupported,
+                     fmt::format("map '{}' has an inner map or initial values, which an object "
+                                 "from text cannot hold",
+                                 map.name)};
+      }
+    }
+    return {};
+  }
+
+  void AddSection(const std::string& name, uint32_t type, uint64_t flags, const void* data,
+                  size_t size, uint32_t link = 0, uint32_t info = 0, uint64_t entry_size = 0) {
+    out_.resize((out_.size() + 7) / 8 * 8);
+    Elf64_Shdr header = {};
+    header.sh_name = name.empty() ? 0 : section_names_.Add(name);
+    header.sh_type = type;
+    header.sh_flags = flags;
+    header.sh_offset = type == SHT_NULL ? 0 : out_.size();
+    header.sh_size = size;
+    header.sh_link = link;
+    header.sh_info = info;
+    header.sh_addralign = type == SHT_NULL ? 0 : 8;
+    header.sh_entsize = entry_size;
+    headers_.push_back(header);
+    if (size == 0) return;
+    const auto* bytes = static_cast<const std::byte*>(data);
+    out_.insert(out_.end(), bytes, bytes + size);
+  }
+
+  // Symbol 0 is empty, 1 the program, then one for each map.
+  void AddCode() {
+    std::vector<Insn> code = program_.insns;
+    for (size_t slot = 0; slot < code.size(); ++slot) {
+      if (code[slot].code != 0x18) continue;
+      if (code[slot].src == kPseudoMapFd) {
+        const auto symbol = static_cast<uint64_t>(2 + code[slot].imm);
+        relocations_.push_back({slot * sizeof(Insn), ELF64_R_INFO(symbol, kRelocationBpf6464)});
+        code[slot].imm = 0;
+        code[slot].src = 0;
+      }
+      ++slot;
+    }
+    AddSection(section_, SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, code.data(),
+               code.size() * sizeof(Insn));
+  }
+
+  void AddMaps() {
+    std::vector<LegacyMap> maps;
+    for (const MapSpec& map : program_.maps) {
+      maps.push_back({static_cast<uint32_t>(map.type), map.key_size, map.value_size,
+                      map.max_entries, map.flags});
+    }
+    AddSection("maps", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, maps.data(),
+               maps.size() * sizeof(LegacyMap));
+  }
+
+  void AddSymbols() {
+    AddSection(".rel" + section_, SHT_REL, 0, relocations_.data(),
+               relocations_.size() * sizeof(Elf64_Rel), kSymbolSection, kCodeSection,
+               sizeof(Elf64_Rel));
+    std::vector<Elf64_Sym> symbols(1);
+    symbols.push_back(
+        Symbol(program_.name, STT_FUNC, kCodeSection, 0, program_.insns.size() * sizeof(Insn)));
+    for (size_t i = 0; i < program_.maps.size(); ++i) {
+      symbols.push_back(Symbol(program_.maps[i].name, STT_OBJECT, kMapsSection,
+                               i * sizeof(LegacyMap), sizeof(LegacyMap)));
+    }
+    AddSection(".symtab", SHT_SYMTAB, 0, symbols.data(), symbols.size() * sizeof(Elf64_Sym),
+               kStringSection, 1, sizeof(Elf64_Sym));
+  }
+
+  Elf64_Sym Symbol(const std::string& name, unsigned char type, uint16_t section, uint64_t value,
+                   uint64_t size) {
+    Elf64_Sym symbol = {};
+    symbol.st_name = strings_.Add(name);
+    symbol.st_info = static_cast<unsigned char>(ELF64_ST_INFO(STB_GLOBAL, type));
+    symbol.st_shndx = section;
+    symbol.st_value = value;
+    symbol.st_size = size;
+    return symbol;
+  }
+
+  void AddTables() {
+    AddSection(".strtab", SHT_STRTAB, 0, strings_.bytes().data(), strings_.bytes().size());
+    section_names_.Add(".shstrtab");
+    const uint32_t name = static_cast<uint32_t>(section_names_.bytes().size() - 10);
+    AddSection({}, SHT_STRTAB, 0, section_names_.bytes().data(), section_names_.bytes().size());
+    headers_.back().sh_name = name;
+    out_.resize((out_.size() + 7) / 8 * 8);
+
+    Elf64_Ehdr elf = {};
+    std::memcpy(elf.e_ident, ELFMAG, SELFMAG);
+    elf.e_ident[EI_CLASS] = ELFCLASS64;
+    elf.e_ident[EI_DATA] = ELFDATA2LSB;
+    elf.e_ident[EI_VERSION] = EV_CURRENT;
+    elf.e_type = ET_REL;
+    elf.e_machine = EM_BPF;
+    elf.e_version = EV_CURRENT;
+    elf.e_ehsize = sizeof elf;
+    elf.e_shoff = out_.size();
+    elf.e_shentsize = sizeof(Elf64_Shdr);
+    elf.e_shnum = static_cast<uint16_t>(headers_.size());
+    elf.e_shstrndx = static_cast<uint16_t>(headers_.size() - 1);
+    std::memcpy(out_.data(), &elf, sizeof elf);
+    const auto* bytes = reinterpret_cast<const std::byte*>(headers_.data());
+    out_.insert(out_.end(), bytes, bytes + headers_.size() * sizeof(Elf64_Shdr));
+  }
+
+  const ProgramData& program_;
+  const std::string& section_;
+  std::vector<std::byte> out_;
+  std::vector<Elf64_Shdr> headers_;
+  std::vector<Elf64_Rel> relocations_;
+  StringTable strings_, section_names_;
+};
+
+}  // namespace
+
+Result<std::vector<std::byte>> WriteObject(const ProgramData& program, const std::string& section) {
+  for (size_t slot = 0; slot < program.insns.size(); ++slot) {
+    const Insn& insn = program.insns[slot];
+    if (insn.code != 0x18) continue;
+    if (insn.src != kPseudoNone && insn.src != kPseudoMapFd && insn.src != kPseudoFunc) {
+      return Error{ErrorCode::kUnsupported,
+                   fmt::format("instruction {} refers to the value of a map, which an object from "
+                               "text cannot hold",
+                               slot)};
+    }
+    ++slot;
+  }
+  return Writer(program, section).Run();
+}
+
+}  // namespace skep::loader

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// skep asm: text to an ELF object.
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "isa/decode.h"
+#include "loader/object_writer.h"
+#include "model/program_type_name.h"
+#include "tools/command.h"
+#include "tools/input.h"
+#include "tools/output.h"
+#include "vm/test_file.h"
+
+namespace skep::tools {
+namespace {
+
+struct AsmOptions {
+  std::string file;
+  std::string output;
+  std::string section;
+};
+
+// A test file as it is; any other text as the section `-- asm` of one.
+Result<TestFile> ReadText(const std::string& path) {
+  SKEP_TRY(auto bytes, ReadFile(path, size_t{64} << 20));
+  std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const bool is_test = text.starts_with("-- ") || text.find("\n-- ") != std::string::npos;
+  if (!is_test) text.insert(0, "-- asm\n");
+  return ParseTestFile(text, path);
+}
+
+// The section that libbpf's naming gives this type.
+std::string SectionFor(ProgramTypeId type) {
+  switch (type) {
+    case ProgramTypeId::kSocketFilter:
+      return "socket";
+    case ProgramTypeId::kSchedCls:
+      return "tc";
+    case ProgramTypeId::kSchedAct:
+      return "action";
+    case ProgramTypeId::kRawTracepoint:
+      return "raw_tp";
+    case ProgramTypeId::kMemory:
+      return "memory";
+    default:
+      return std::string(ProgramTypeName(type));
+  }
+}
+
+// Written to a new file first, so that a failure leaves no half object.
+Result<void> WriteFile(const std::string& path, const std::vector<std::byte>& bytes) {
+  const std::string partial = path + ".partial";
+  std::FILE* file = std::fopen(partial.c_str(), "wb");
+  if (file == nullptr) return Error{ErrorCode::kSystem, path + ": " + std::strerror(errno), errno};
+  const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+  const bool closed = std::fclose(file) == 0;
+  if (!written || !closed || std::rename(partial.c_str(), path.c_str()) != 0) {
+    const Error error{ErrorCode::kSystem, path + ": " + std::strerror(errno), errno};
+    std::remove(partial.c_str());
+    return error;
+  }
+  return {};
+}
+
+int Fail(const Error& error) {
+  PrintError(error.message);
+  return kBadInput;
+}
+
+int AsmCommand(const AsmOptions& options) {
+  auto file = ReadText(options.file);
+  if (!file) return Fail(file.error());
+  if (!file->load_error.empty()) {
+    PrintError(file->load_error);
+    return kBadInput;
+  }
+  const std::string section =
+      options.section.empty() ? SectionFor(file->program.type) : options.section;
+  const DecodedProgram decoded = DecodeProgram(file->program.insns);
+  if (!decoded) {
+    PrintError(options.file + ": instruction " + std::to_string(decoded.error.at) + ": " +
+               Message(decoded.error));
+    return kBadInput;
+  }
+  auto object = loader::WriteObject(file->program, section);
+  if (!object) return Fail(object.error());
+  if (auto written = WriteFile(options.output, *object); !written) return Fail(written.error());
+  return kDone;
+}
+
+}  // namespace
+
+void AddAsm(CLI::App& app, int& status) {
+  auto options = std::make_shared<AsmOptions>();
+  CLI::App* assemble = app.add_subcommand("asm", "Assemble text into an object");
+  assemble->add_option("file", options->file, "Assembly text or .ebpf file; - is standard input")
+      ->required();
+  assemble->add_option("-o,--output", options->output, "Object to write")->required();
+  assemble->add_option("--section", options->section,
+                       "Section name, which says the program's type (default: by `-- type`)");
+  assemble->footer(
+      "Examples:\n"
+      "  skep asm add.ebpf -o add.o\n"
+      "  echo 'r0 = 2; exit' | skep asm - -o pass.o --section xdp\n");
+  assemble->callback([options, &status] { status = AsmCommand(*options); });
+}
+
+}  // namespace skep::tools

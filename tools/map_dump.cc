@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/map_dump.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "model/map_type_info.h"
+
+namespace skep::tools {
+namespace {
+
+bool IsZero(const std::byte* data, size_t size) {
+  return std::all_of(data, data + size, [](std::byte b) { return b == std::byte{0}; });
+}
+
+bool IsArray(MapType type) { return type == MapType::kArray || type == MapType::kPercpuArray; }
+
+// "0000", or a list of such.
+bool ShowsZero(const Json& value) {
+  if (value.is_array()) return std::all_of(value.begin(), value.end(), ShowsZero);
+  return value.get_ref<const std::string&>().find_first_not_of('0') == std::string::npos;
+}
+
+Json ValueJson(const Map& map, const std::vector<std::byte>& value) {
+  const uint32_t size = map.spec().value_size;
+  if (map.host_value_size() == size) return Hex(value.data(), size);
+  const size_t stride = (size_t{size} + 7) / 8 * 8;
+  size_t lanes = value.size() / stride;
+  while (lanes > 1 && IsZero(value.data() + (lanes - 1) * stride, size)) --lanes;
+  Json list = Json::array();
+  for (size_t i = 0; i < lanes; ++i) list.push_back(Hex(value.data() + i * stride, size));
+  return list;
+}
+
+}  // namespace
+
+Json DumpMap(Map& map) {
+  Json out = Json::array();
+  const MapSpec& spec = map.spec();
+  std::vector<std::byte> key(spec.key_size), next(spec.key_size), value(map.host_value_size());
+  const std::byte* previous = nullptr;
+  // A program may run beside the dump: the number of entries bounds it.
+  for (uint64_t n = 0; n <= spec.max_entries; ++n) {
+    if (spec.key_size == 0 || map.NextKey(previous, next.data()) != 0) break;
+    key.swap(next);
+    previous = key.data();
+    if (map.HostLookup(key.data(), value.data(), 0) != 0) continue;
+    out.push_back({{"key", Hex(key.data(), key.size())}, {"value", ValueJson(map, value)}});
+  }
+  return out;
+}
+
+Json DumpMaps(const std::map<std::string, std::shared_ptr<Map>>& maps) {
+  Json out = Json::object();
+  for (const auto& [name, map] : maps) out[name] = DumpMap(*map);
+  return out;
+}
+
+std::string PrintMaps(const std::map<std::string, std::shared_ptr<Map>>& maps) {
+  std::string out;
+  for (const auto& [name, map] : maps) {
+    const Json elements = DumpMap(*map);
+    const model::MapTypeInfo* type = model::FindMapType(map->type());
+    out += Bold(name) + " (" + std::string(type == nullptr ? "unknown" : type->name) +
+           "): " + std::to_string(elements.size()) +
+           (elements.size() == 1 ? " element\n" : " elements\n");
+    for (const Json& element : elements) {
+      const Json& value = element["value"];
+      if (IsArray(map->type()) && ShowsZero(value)) continue;
+      out += "  " + element["key"].get<std::string>() + ": " +
+             (value.is_string() ? value.get<std::string>() : value.dump()) + "\n";
+    }
+  }
+  return out;
+}
+
+}  // namespace skep::tools

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The elements of a map as the tool shows them.
+
+#ifndef SKEP_TOOLS_MAP_DUMP_H_
+#define SKEP_TOOLS_MAP_DUMP_H_
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "skep/map.h"
+
+#include "tools/output.h"
+
+namespace skep::tools {
+
+// [{"key", "value"}], in hex; a per-CPU value is a list with one entry a CPU
+// slot, without the trailing slots that are all zero (at least one entry).
+// Of maps that cannot be listed there are none.
+Json DumpMap(Map& map);
+Json DumpMaps(const std::map<std::string, std::shared_ptr<Map>>& maps);
+
+// The same as text: "name (type): n elements" and a line for each; elements of
+// arrays that are all zero are only counted.
+std::string PrintMaps(const std::map<std::string, std::shared_ptr<Map>>& maps);
+
+}  // namespace skep::tools
+
+#endif  // SKEP_TOOLS_MAP_DUMP_H_

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Verdicts as the tool shows them.
+
+#ifndef SKEP_TOOLS_REPORT_H_
+#define SKEP_TOOLS_REPORT_H_
+
+#include <string>
+
+#include "skep/program.h"
+#include "skep/verify.h"
+
+namespace skep::tools {
+
+// The finding with its instruction and source line, several lines.
+std::string DescribeFinding(const Finding& finding);
+
+// To standard error: "skep: NAME is rejected: ..." and the finding.
+void PrintRejection(const Program& program, const VerifierReport& report);
+
+}  // namespace skep::tools
+
+#endif  // SKEP_TOOLS_REPORT_H_

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// skep verify: the verdict for each program of an object, no run.
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "skep/runtime.h"
+
+#include "model/program_type_name.h"
+#include "tools/command.h"
+#include "tools/input.h"
+#include "tools/output.h"
+#include "tools/report.h"
+
+namespace skep::tools {
+namespace {
+
+struct VerifyCommandOptions {
+  std::string object;
+  std::string program;
+  std::string type;
+  std::string backend = "skep";
+  std::string btf;
+  uint32_t log = 0;
+  bool unprivileged = false;
+  bool strict_alignment = false;
+  bool json = false;
+};
+
+struct Verdict {
+  const ObjectProgram* from = nullptr;
+  std::string verdict;  // accept, reject or error
+  std::string message;
+  std::string log;
+  VerifierReport report;
+  ProgramTypeId type = ProgramTypeId::kUnspec;
+  size_t insns = 0;
+};
+
+int Fail(const Error& error) {
+  PrintError(error.message);
+  return kBadInput;
+}
+
+class VerifyRun {
+ public:
+  VerifyRun(const VerifyCommandOptions& options, const Input& input, const Environment& environment)
+      : options_(options), input_(input), environment_(environment) {}
+
+  Result<Verdict> Judge(const ObjectProgram& from) const {
+    Verdict out;
+    out.from = &from;
+    out.type = from.type;
+    if (!from.program) {
+      out.verdict = "error";
+      out.message = from.program.error().message;
+      return out;
+    }
+    Program program = *from.program;
+    if (!options_.type.empty()) {
+      SKEP_TRY(const ProgramTypeId type, ParseProgramType(options_.type));
+      program = program.WithType(type, program.data().expected_attach_type);
+    }
+    out.type = program.type();
+    out.insns = program.insns().size();
+    VerifyOptions verify;
+    verify.privileged = !options_.unprivileged;
+    verify.strict_alignment = options_.strict_alignment;
+    verify.log_level = options_.log;
+    if (input_.test && input_.test->memory && program.type() == ProgramTypeId::kMemory) {
+      verify.memory_size = static_cast<uint32_t>(input_.test->memory->size());
+    }
+    out.report = Verify(program, environment_, verify).report;
+    out.verdict = out.report.accepted ? "accept" : "reject";
+    if (!out.report.accepted && !out.report.findings.empty()) {
+      const Finding& finding = out.report.findings.front();
+      out.message = finding.message;
+      if (finding.unsupported) out.verdict = "error";
+    }
+    return out;
+  }
+
+ private:
+  const VerifyCommandOptions& options_;
+  const Input& input_;
+  const Environment& environment_;
+};
+
+Json ToJson(const Verdict& verdict, const std::string& object) {
+  const VerifierReport& report = verdict.report;
+  Json json = {{"object", object},
+               {"program", verdict.from->name},
+               {"section", verdict.from->section},
+               {"type", ProgramTypeName(verdict.type)},
+               {"insns", verdict.insns},
+               {"verdict", verdict.verdict}};
+  const Finding* finding = report.findings.empty() ? nullptr : &report.findings.front();
+  json["code"] = finding == nullptr ? Json(nullptr) : Json(FindingName(finding->code));
+  json["message"] = verdict.message;
+  json["insn"] = finding == nullptr ? Json(nullptr) : Json(finding->insn);
+  json["source"] = finding == nullptr ? Json(nullptr) : Json(finding->source);
+  json["processed"] = report.statistics.processed;
+  json["states"] = report.statistics.total_states;
+  json["peak_states"] = report.statistics.peak_states;
+  json["stack"] = report.statistics.stack_depth;
+  json["time_us"] = report.statistics.time_us;
+  return json;
+}
+
+std::string ToText(const Verdict& verdict) {
+  std::string out = Bold(verdict.from->name) + " (" + std::string(ProgramTypeName(verdict.type)) +
+                    ", " + std::to_string(verdict.insns) + " instructions): ";
+  const VerifierStatistics& statistics = verdict.report.statistics;
+  if (verdict.verdict == "accept") {
+    out += Green("accepted") + ", " + std::to_string(statistics.processed) +
+           " instructions walked over in " + std::to_string(statistics.time_us) + " us, " +
+           std::to_string(statistics.stack_depth) + " bytes of stack\n";
+  } else if (verdict.verdict == "reject") {
+    out += Red("rejected") + "\n";
+    for (const Finding& finding : verdict.report.findings) out += DescribeFinding(finding);
+  } else {
+    out += Red("not judged") + ": " + verdict.message + "\n";
+  }
+  return out + verdict.report.log;
+}
+
+int VerifyCommand(const VerifyCommandOptions& options) {
+  if (options.backend != "skep") {
+    return Fail(Error{ErrorCode::kUnsupported, "this build has no kernel backend"});
+  }
+  auto input = OpenInput(options.object);
+  if (!input) return Fail(input.error());
+  auto runtime = Runtime::Create({});
+  if (!runtime) return Fail(runtime.error());
+  const VerifyRun run(options, *input, (*runtime)->environment());
+  Json all = Json::array();
+  std::string text;
+  bool good = true;
+  bool found = false;
+  for (const ObjectProgram& from : input->object.programs()) {
+    if (!options.program.empty() && from.name != options.program) continue;
+    found = true;
+    auto verdict = run.Judge(from);
+    if (!verdict) return Fail(verdict.error());
+    good = good && verdict->verdict == "accept";
+    all.push_back(ToJson(*verdict, options.object));
+    text += ToText(*verdict);
+  }
+  if (!found && !options.program.empty()) {
+    return Fail(input->object.FindProgram(options.program).error());
+  }
+  const int status = good ? kDone : kFailed;
+  if (options.json) return WriteJson(all, status);
+  return Write(text.empty() ? options.object + ": no programs\n" : text, status);
+}
+
+}  // namespace
+
+void AddVerify(CLI::App& app, int& status) {
+  auto options = std::make_shared<VerifyCommandOptions>();
+  CLI::App* verify = app.add_subcommand("verify", "Judge each program of an object, without a run");
+  verify->add_option("object", options->object, "ELF object or .ebpf file")->required();
+  verify->add_option("-p,--program", options->program, "Only this program");
+  verify->add_option("--type", options->type, "Take the programs as this type");
+  verify
+      ->add_option("--log", options->log,
+                   "1: findings and summary, 2: every instruction, 4: statistics")
+      ->check(CLI::Range(0u, 15u));
+  verify->add_option("--backend", options->backend, "Whose verifier")
+      ->check(CLI::IsMember({"skep", "kernel", "both"}))
+      ->capture_default_str();
+  verify->add_flag("--unprivileged", options->unprivileged, "The rules for untrusted programs");
+  verify->add_flag("--strict-alignment", options->strict_alignment,
+                   "Refuse accesses that are not aligned");
+  verify->add_flag("--json", options->json, "Machine output on standard output");
+  verify->footer(
+      "Examples:\n"
+      "  skep verify filter.bpf.o\n"
+      "  skep verify filter.bpf.o -p filter --log 2\n"
+      "  skep verify filter.bpf.o --json | jq '.[].verdict'\n");
+  verify->callback([options, &status] { status = VerifyCommand(*options); });
+}
+
+}  // namespace skep::tools

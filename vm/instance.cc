@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "skep/runtime.h"
+
+#include "maps/prog_array.h"
+#include "model/tail_target.h"
+#include "vm/runtime_state.h"
+
+namespace skep {
+
+struct Instance::State {
+  Runtime* runtime = nullptr;
+  std::optional<Object> object;  // none: made from map specs
+  std::map<std::string, std::shared_ptr<Map>> maps;
+  std::map<std::string, MapSpec> specs;
+  std::mutex mutex;
+  // Prog arrays whose initial slots are filled or being filled; guarded by mutex.
+  std::set<std::string> linked_arrays;
+};
+
+Instance::Instance(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+// Programs in a prog array keep their maps alive, and so the array itself. The
+// instance is the array's user, as a file descriptor is in Linux: when it goes,
+// the slots are emptied.
+Instance::~Instance() {
+  for (const auto& [name, map] : state_->maps) {
+    if (map->type() == MapType::kProgArray) static_cast<ProgArray&>(*map).Clear();
+  }
+}
+
+std::shared_ptr<Map> Instance::FindMap(const std::string& name) const {
+  const auto it = state_->maps.find(name);
+  return it == state_->maps.end() ? nullptr : it->second;
+}
+
+const std::map<std::string, std::shared_ptr<Map>>& Instance::maps() const { return state_->maps; }
+
+namespace {
+
+// Programs that refer to a prog array fix what its programs are like.
+Result<void> BindProgArrays(std::span<const std::shared_ptr<Map>> maps,
+                            const Executable& executable) {
+  for (const auto& map : maps) {
+    if (map->type() != MapType::kProgArray) continue;
+    const int code = static_cast<ProgArray&>(*map).BindOwner(executable.tail_target().owner);
+    if (code != 0) {
+      return Error{ErrorCode::kInvalidArgument,
+                   executable.program().name() + ": prog array '" + map->spec().name +
+                       "' belongs to programs of another type or engine",
+                   -code};
+    }
+  }
+  return {};
+}
+
+Error MapError(const std::string& map, const std::string& what, int code) {
+  return Error{ErrorCode::kInvalidArgument, "map '" + map + "': " + what, code};
+}
+
+Result<void> FillOuterMap(const MapSpec& spec, Map& outer,
+                          const std::map<std::string, std::shared_ptr<Map>>& maps) {
+  for (const auto& [index, inner_name] : spec.initial_slots) {
+    const auto inner = maps.find(inner_name);
+    if (inner == maps.end()) return MapError(spec.name, "no inner map '" + inner_name + "'", 2);
+    const int code =
+        outer.SetMap(reinterpret_cast<const std::byte*>(&index), inner->second, kUpdateAny);
+    if (code != 0) {
+      return MapError(spec.name,
+                      "slot " + std::to_string(index) + " does not take '" + inner_name +
+                          "': error " + std::to_string(code),
+                      -code);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Instance>> Runtime::Instantiate(std::span<const MapSpec> specs) {
+  auto state = std::make_unique<Instance::State>();
+  state->runtime = this;
+  for (const MapSpec& spec : specs) {
+    if (state->maps.contains(spec.name)) return MapError(spec.name, "is there twice", 22);
+    auto map = CreateMap(spec);
+    if (!map) return std::move(map).error().At("map '" + spec.name + "'");
+    if (spec.frozen) {
+      if (const int code = (*map)->Freeze(); code != 0) {
+        return MapError(spec.name, "cannot be frozen", -code);
+      }
+    }
+    state->specs.emplace(spec.name, spec);
+    state->maps.emplace(spec.name, *std::move(map));
+  }
+  for (const MapSpec& spec : specs) {
+    if (spec.type == MapType::kProgArray || spec.initial_slots.empty()) continue;
+    SKEP_TRY_VOID(FillOuterMap(spec, *state->maps[spec.name], state->maps));
+  }
+  return std::shared_ptr<Instance>(new Instance(std::move(state)));
+}
+
+Result<std::shared_ptr<Instance>> Runtime::Instantiate(const Object& object) {
+  SKEP_TRY(auto instance, Instantiate(object.maps()));
+  instance->state_->object = object;
+  return instance;
+}
+
+Result<LoadOutcome> Instance::Load(const std::string& name, const LoadOptions& options) {
+  if (!state_->object) {
+    return Error{ErrorCode::kUnresolved, "program '" + name + "': there is no object", 2};
+  }
+  SKEP_TRY(auto program, state_->object->FindProgram(name));
+  return Load(program, options);
+}
+
+Result<LoadOutcome> Instance::Load(const Program& program, const LoadOptions& options) {
+  std::vector<std::shared_ptr<Map>> maps;
+  for (const MapSpec& spec : program.maps()) {
+    auto map = FindMap(spec.name);
+    if (map == nullptr) {
+      return Error{ErrorCode::kUnresolved,
+                   program.name() + ": map '" + spec.name + "' is not in this instance", 2};
+    }
+    maps.push_back(std::move(map));
+  }
+  LoadOutcome outcome;
+  VerifyOutcome verified = Verify(program, state_->runtime->environment(), options.verify);
+  outcome.report = std::move(verified.report);
+  if (!verified.verified) return outcome;
+  SKEP_TRY(outcome.executable,
+           state_->runtime->Prepare(*verified.verified, options.engine, maps, options.metered));
+  SKEP_TRY_VOID(BindProgArrays(maps, *outcome.executable));
+  SKEP_TRY_VOID(LinkTailCalls(program, options));
+  return outcome;
+}
+
+// Loads what the object puts into the program's prog arrays.
+Result<void> Instance::LinkTailCalls(const Program& program, const LoadOptions& options) {
+  for (const MapSpec& spec : program.maps()) {
+    if (spec.type != MapType::kProgArray || spec.initial_slots.empty()) continue;
+    {
+      const std::lock_guard lock(state_->mutex);
+      if (!state_->linked_arrays.insert(spec.name).second) continue;
+    }
+    for (const auto& [index, target_name] : spec.initial_slots) {
+      auto target = Load(target_name, options);
+      if (!target) return std::move(target).error().At("prog array '" + spec.name + "'");
+      if (target->executable == nullptr) {
+        return Error{ErrorCode::kInvalidArgument,
+                     "prog array '" + spec.name + "': the verifier rejects '" + target_name +
+                         "': " + target->report.findings.front().message,
+                     22};
+      }
+      const int code = SetProgram(*state_->maps[spec.name], index, target->executable);
+      if (code != 0) {
+        return MapError(spec.name,
+                        "slot " + std::to_string(index) + " does not take '" + target_name +
+                            "': error " + std::to_string(code),
+                        -code);
+      }
+    }
+  }
+  return {};
+}
+
+int Instance::SetProgram(Map& prog_array, uint32_t index,
+                         const std::shared_ptr<Executable>& program) {
+  if (prog_array.type() != MapType::kProgArray) return -EINVAL;
+  // The slot keeps the executable, which owns its target.
+  return static_cast<ProgArray&>(prog_array)
+      .SetProgram(index,
+                  std::shared_ptr<const model::TailTarget>(program, &program->tail_target()));
+}
+
+}  // namespace skep

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of Runtime.
+
+#ifndef SKEP_VM_RUNTIME_STATE_H_
+#define SKEP_VM_RUNTIME_STATE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "skep/runtime.h"
+
+#include "base/epoch.h"
+#include "maps/create.h"
+#include "model/helper_entry.h"
+#include "vm/lower.h"
+
+namespace skep {
+
+// Which CPU slots have a context. Threads: safe.
+class CpuSlots {
+ public:
+  explicit CpuSlots(uint32_t count) : taken_(count) {}
+  std::optional<uint32_t> Take();
+  void Give(uint32_t slot);
+  uint32_t size() const { return static_cast<uint32_t>(taken_.size()); }
+
+ private:
+  std::mutex mutex_;
+  std::vector<bool> taken_;  // guarded by mutex_
+};
+
+// 64 bits that differ from call to call, for seeds.
+uint64_t RandomSeed();
+
+struct Runtime::State {
+  explicit State(uint32_t slots) : cpus(std::make_shared<CpuSlots>(slots)) {}
+
+  MapEnvironment map_environment() {
+    return {.cpu_slots = environment.cpu_slots,
+            .id = next_map_id.fetch_add(1, std::memory_order_relaxed),
+            .epochs = epochs};
+  }
+  LowerInput lower_input(std::span<const std::shared_ptr<Map>> maps) const {
+    return {.environment = &environment, .helpers = helper_entries, .maps = maps};
+  }
+  uint32_t NextProgramId() { return next_program_id.fetch_add(1, std::memory_order_relaxed); }
+
+  // Shared with contexts, which give their slot back when they go.
+  std::shared_ptr<CpuSlots> cpus;
+  std::vector<HelperSpec> helpers;  // ascending by id
+  std::vector<model::HelperEntry> helper_entries;
+  std::vector<ProgramType> program_types;
+  Environment environment;
+  std::atomic<uint32_t> next_program_id{1};
+  std::atomic<uint32_t> next_map_id{1};
+  std::shared_ptr<EpochDomain> epochs = std::make_shared<EpochDomain>();
+};
+
+}  // namespace skep
+
+#endif  // SKEP_VM_RUNTIME_STATE_H_

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/jit/random_program.h"
+
+#include <iterator>
+#include <utility>
+#include <vector>
+
+namespace skep::jit {
+namespace {
+
+using model::ExecInsn;
+
+constexpr int kMemoryRegister = 9;            // holds the memory; nothing else writes it
+constexpr int kValues = 9;                    // r0 .. r8 hold numbers
+constexpr int kStackBytes = 128;              // r10 - 128 .. r10 - 1, initialised
+constexpr int kLoopSlots = kStackBytes + 64;  // loop counters below it
+
+class Generator {
+ public:
+  Generator(uint64_t seed, int length) : state_(seed * 0x9e3779b97f4a7c15 + 1), length_(length) {}
+
+  model::ExecProgram Run() {
+    program_.name = "random";
+    program_.verified = true;
+    const int functions = static_cast<int>(Below(3));
+    Function(length_, 0, functions);
+    for (int f = 1; f <= functions; ++f) Function(length_ / 4 + 4, f, functions);
+    for (const auto& [at, function] : calls_) {
+      program_.insns[at].target = program_.subprograms[static_cast<size_t>(function)].start;
+    }
+    for (uint32_t i = 0; i < program_.insns.size(); ++i) program_.origin.push_back(i);
+    return std::move(program_);
+  }
+
+ private:
+  uint64_t Next() {
+    state_ ^= state_ << 13;
+    state_ ^= state_ >> 7;
+    state_ ^= state_ << 17;
+    return state_ * 0x2545f4914f6cdd1d;
+  }
+  uint64_t Below(uint64_t n) { return (Next() >> 20) % n; }
+  int Value() { return static_cast<int>(Below(kValues)); }
+  int32_t Immediate() {
+    constexpr int32_t kCommon[] = {0, 1, -1, 2, 3, 5, 7, 8, 31, 127, 128, 255, 65535, INT32_MIN};
+    if (Below(2) == 0) return kCommon[Below(std::size(kCommon))];
+    return static_cast<int32_t>(Next() >> (32 + Below(32)));
+  }
+  uint32_t Here() const { return static_cast<uint32_t>(program_.insns.size()); }
+
+  uint32_t Add(Op op, int dst, int src, int32_t imm = 0, int off = 0, uint32_t target = 0) {
+    program_.insns.push_back({op, static_cast<uint8_t>(dst), static_cast<uint8_t>(src), 0,
+                              static_cast<int16_t>(off), 0, imm, target});
+    return Here() - 1;
+  }
+  void SetWide(int dst, uint64_t value) {
+    Add(Op::kLdImm64, dst, 0);
+    program_.insns.back().set_wide(value);
+  }
+  void InitValue(int reg) {
+    if (Below(3) == 0) {
+      SetWide(reg, Next());
+    } else {
+      Add(Op::kMov64Imm, reg, 0, Immediate());
+    }
+  }
+
+  void Function(int length, int index, int functions) {
+    const uint32_t start = Here();
+    function_ = index;
+    functions_ = functions;
+    loop_slot_ = kLoopSlots;
+    depth_ = 0;
+    Add(Op::kMov64Reg, kMemoryRegister, 1);
+    for (int i = 8; i <= kStackBytes; i += 8) Add(Op::kStDw, 10, 0, Immediate(), -i);
+    for (int reg = 0; reg < kValues; ++reg) {
+      if (index != 0 && reg >= 2 && reg <= 5) continue;  // arguments
+      InitValue(reg);
+    }
+    Block(length);
+    // r0 = something of every register.
+    for (int reg = 1; reg < kValues; ++reg) {
+      Add(Op::kMul64Imm, 0, 0, 31);
+      Add(Op::kAdd64Reg, 0, reg);
+    }
+    Add(Op::kExit, 0, 0);
+    program_.subprograms.push_back(
+        {"f" + std::to_string(index), start, Here(), kLoopSlots + 8 * 8, false});
+  }
+
+  void Block(int length) {
+    const uint32_t end = Here() + static_cast<uint32_t>(length);
+    while (Here() < end) Statement(static_cast<int>(end - Here()));
+  }
+
+  void Statement(int left) {
+    switch (Below(16)) {
+      case 0:
+      case 1:
+        return Rotate();
+      case 2:
+      case 3:
+        return IndexedAccess();
+      case 4:
+      case 5:
+        return DirectAccess();
+      case 6:
+        return Atomic();
+      case 7:
+        return Idiom();
+      case 8:
+      case 9:
+        if (left > 6) return If(left);
+        return Arithmetic();
+      case 10:
+        if (left > 12 && depth_ < 2 && loop_slot_ < kLoopSlots + 56) return Loop(left);
+        return Arithmetic();
+      case 11:
+        // main may call all, a function those behind it.
+        if (function_ < functions_ && Below(2) == 0) return Call();
+        return Arithmetic();
+      default:
+        return Arithmetic();
+    }
+  }
+
+  Op Pick(OpClass op_class) {
+    for (;;) {
+      const Op op = static_cast<Op>(Below(kOpCount));
+      if (ClassOf(op) == op_class) return op;
+    }
+  }
+
+  void Arithmetic() {
+    const Op op = Pick(OpClass::kAlu);
+    const OpInfo& info = Info(op);
+    Add(op, Value(), info.operands == Operands::kDstSrc ? Value() : 0,
+        info.operands == Operands::kDstImm ? Immediate() : 0);
+  }
+
+  void Rotate() {
+    const bool wide = Below(2) == 0;
+    const int width = wide ? 64 : 32;
+    const Op move = wide ? Op::kMov64Reg : Op::kMov32Reg;
+    Op first = wide ? Op::kLsh64Imm : Op::kLsh32Imm;
+    Op second = wide ? Op::kRsh64Imm : Op::kRsh32Imm;
+    if (Below(2) == 0) std::swap(first, second);
+    const int t = Value(), x = Value(), y = Below(2) == 0 ? x : Value();
+    const auto n = static_cast<int32_t>(Below(static_cast<uint64_t>(width)));
+    Add(move, t, x);
+    Add(first, t, 0, n);
+    if (y != x) Add(move, y, x);
+    Add(second, y, 0, Below(8) == 0 ? Immediate() & (width - 1) : (width - n) & (width - 1));
+    const bool into_t = Below(3) == 0;
+    Add(wide ? Op::kOr64Reg : Op::kOr32Reg, into_t ? t : y, into_t ? y : t);
+    // Often the other one is dead.
+    if (Below(2) == 0) InitValue(into_t ? y : t);
+  }
+
+  int Offset(const OpInfo& info, int size) {
+    const int bytes = info.width / 8;
+    const bool aligned = ClassOf(info.kind) == OpClass::kAtomic ||
+                         info.kind == OpKind::kLoadAcquire || info.kind == OpKind::kStoreRelease;
+    int offset = static_cast<int>(Below(static_cast<uint64_t>(size - bytes + 1)));
+    if (aligned) offset = offset / bytes * bytes;
+    return offset;
+  }
+
+  void Access(Op op, int base, int value, int off) {
+    const OpInfo& info = Info(op);
+    if (ClassOf(op) == OpClass::kLoad) {
+      Add(op, value, base, 0, off);
+    } else {
+      const bool immediate = info.operands == Operands::kMemImm;
+      Add(op, base, immediate ? 0 : value, immediate ? Immediate() : 0, off);
+    }
+  }
+
+  void DirectAccess() {
+    const Op op = Pick(Below(2) == 0 ? OpClass::kLoad : OpClass::kStore);
+    if (Below(2) == 0) {
+      Access(op, 10, Value(), Offset(Info(op), kStackBytes) - kStackBytes);
+    } else {
+      Access(op, kMemoryRegister, Value(), Offset(Info(op), kRandomMemory));
+    }
+  }
+
+  // t = base; t += i & 56; t += k; *(t + off)
+  void IndexedAccess() {
+    const Op op = Pick(Below(2) == 0 ? OpClass::kLoad : OpClass::kStore);
+    const int t = Value();
+    int index = Value();
+    if (index == t) index = (index + 1) % kValues;
+    const bool stack = Below(2) == 0;
+    const int k = static_cast<int>(Below(32)) - 16;
+    const int size = (stack ? kStackBytes : kRandomMemory) - 56;
+    int off = Offset(Info(op), size) - k - (stack ? kStackBytes : 0);
+    Add(Op::kAnd64Imm, index, 0, 56);
+    const uint64_t order = Below(3);
+    if (order == 0) Add(Op::kAdd64Imm, index, 0, 0);
+    Add(Op::kMov64Reg, t, stack ? 10 : kMemoryRegister);
+    if (Below(2) == 0) {
+      Add(Op::kAdd64Imm, t, 0, k);
+    } else {
+      off += k;
+    }
+    Add(Op::kAdd64Reg, t, index);
+    int value = Value();
+    const bool stores_address = Info(op).operands == Operands::kMemSrc && value == t;
+    if (stores_address) value = index;  // addresses differ between engines
+    Access(op, t, value, off);
+    if (!(ClassOf(op) == OpClass::kLoad && value == t)) InitValue(t);
+  }
+
+  void Atomic() {
+    const Op op = Pick(OpClass::kAtomic);
+    if (Below(2) == 0) {
+      Add(op, 10, Value(), 0, Offset(Info(op), kStackBytes) - kStackBytes);
+    } else {
+      Add(op, kMemoryRegister, Value(), 0, Offset(Info(op), kRandomMemory));
+    }
+  }
+
+  void Idiom() {
+    const bool wide = Below(2) == 0;
+    const int d = Value(), s = Value();
+    Add(wide ? Op::kMov64Reg : Op::kMov32Reg, d, s);
+    switch (Below(4)) {
+      case 0:
+        Add(Below(2) == 0 ? Op::kAnd64Imm : Op::kAnd32Imm, d, 0, Below(2) == 0 ? 0xff : 0xffff);
+        break;
+      case 1:
+        Add(wide ? Op::kMul64Imm : Op::kMul32Imm, d, 0, static_cast<int32_t>(Below(11)));
+        Add(wide ? Op::kAdd64Imm : Op::kAdd32Imm, d, 0, Immediate());
+        break;
+      case 2:
+        Add(wide ? Op::kAdd64Imm : Op::kAdd32Imm, d, 0, Immediate());
+        Add(wide ? Op::kAdd64Reg : Op::kAdd32Reg, d, Value());
+        break;
+      default:
+        Add(wide ? Op::kSub64Imm : Op::kSub32Imm, d, 0, Immediate());
+        break;
+    }
+  }
+
+  uint32_t Condition() {
+    const Op op = Pick(OpClass::kBranch);
+    const bool reg = Info(op).operands == Operands::kBranchReg;
+    return Add(op, Value(), reg ? Value() : 0, reg ? 0 : Immediate());
+  }
+
+  void If(int left) {
+    uint32_t branch = Condition();
+    if (Below(3) == 0) {  // if c goto over; goto out; over:
+      program_.insns[branch].target = branch + 2;
+      branch = Add(Op::kJa, 0, 0);
+    }
+    Block(1 + static_cast<int>(Below(static_cast<uint64_t>(left / 2))));
+    if (Below(3) == 0) {
+      const uint32_t out = Add(Op::kJa, 0, 0);
+      program_.insns[branch].target = Here();
+      Block(1 + static_cast<int>(Below(static_cast<uint64_t>(left / 3 + 1))));
+      program_.insns[out].target = Here();
+    } else {
+      program_.insns[branch].target = Here();
+    }
+  }
+
+  // Counts down a stack slot that nothing else touches.
+  void Loop(int left) {
+    const int slot = -(loop_slot_ += 8);
+    ++depth_;
+    Add(Op::kStDw, 10, 0, 2 + static_cast<int32_t>(Below(3)), slot);
+    const uint32_t head = Here();
+    Block(2 + static_cast<int>(Below(static_cast<uint64_t>(left / 2))));
+    const int counter = Value();
+    Add(Op::kLdxDw, counter, 10, 0, slot);
+    Add(Op::kAdd64Imm, counter, 0, -1);
+    Add(Op::kStxDw, 10, counter, 0, slot);
+    if (Below(2) == 0) {
+      Add(Op::kJNe64Imm, counter, 0, 0, 0, head);
+    } else {
+      Add(Op::kJEq64Imm, counter, 0, 0, 0, Here() + 2);
+      Add(Op::kJa, 0, 0, 0, 0, head);
+    }
+    --depth_;
+  }
+
+  void Call() {
+    Add(Op::kMov64Reg, 1, kMemoryRegister);
+    calls_.emplace_back(
+        Add(Op::kCallLocal, 0, 0),
+        function_ + 1 + static_cast<int>(Below(static_cast<uint64_t>(functions_ - function_))));
+    for (int reg = 1; reg <= 5; ++reg) InitValue(reg);
+  }
+
+  uint64_t state_;
+  const int length_;
+  model::ExecProgram program_;
+  std::vector<std::pair<uint32_t, int>> calls_;  // where, which function
+  int function_ = 0;
+  int functions_ = 0;
+  int loop_slot_ = 0;
+  int depth_ = 0;
+};
+
+}  // namespace
+
+model::ExecProgram RandomProgram(uint64_t seed, int length) {
+  return Generator(seed, length).Run();
+}
+
+}  // namespace skep::jit

@@ -153,8 +153,9 @@ Ends AddEnds(const Ends& a, const Ends& b, const Ends& unknown) {
   const expr together = z3::ult(low, a.umin) == z3::ult(high, a.umax);
   r.umin = z3::ite(together, low, r.umin);
   r.umax = z3::ite(together, high, r.umax);
+  // An exact sum has the sign of an operand.
   const auto fits = [](const expr& x, const expr& y) {
-    return z3::bvadd_no_overflow(x, y, true) && z3::bvadd_no_underflow(x, y);
+    return ((x ^ (x + y)) & (y ^ (x + y))) >= 0;
   };
   const expr exact = fits(a.smin, b.smin) && fits(a.smax, b.smax);
   r.smin = z3::ite(exact, a.smin + b.smin, r.smin);
@@ -167,9 +168,8 @@ Ends SubEnds(const Ends& a, const Ends& b, const Ends& unknown) {
   const expr together = z3::ult(a.umin, b.umax) == z3::ult(a.umax, b.umin);
   r.umin = z3::ite(together, low, r.umin);
   r.umax = z3::ite(together, high, r.umax);
-  const auto fits = [](const expr& x, const expr& y) {
-    return z3::bvsub_no_overflow(x, y) && z3::bvsub_no_underflow(x, y, true);
-  };
+  // An exact difference of two signs has the first one's.
+  const auto fits = [](const expr& x, const expr& y) { return ((x ^ y) & (x ^ (x - y))) >= 0; };
   const expr exact = fits(a.smin, b.smax) && fits(a.smax, b.smin);
   r.smin = z3::ite(exact, a.smin - b.smax, r.smin);
   r.smax = z3::ite(exact, a.smax - b.smin, r.smax);

@@ -71,114 +71,66 @@ std::string_view MemorySuffix(int width) {
   return {};
 }
 
-// The mnemonic stem of the bpf_conformance syntax, null if it has none.
+// The mnemonic stems of the bpf_conformance syntax; other kinds have none.
+struct KindStem {
+  OpKind kind;
+  const char* stem;
+};
+constexpr KindStem kStems[] = {
+    {OpKind::kAdd, "add"},
+    {OpKind::kAtomicAdd, "add"},
+    {OpKind::kAtomicFetchAdd, "add"},
+    {OpKind::kSub, "sub"},
+    {OpKind::kMul, "mul"},
+    {OpKind::kDiv, "div"},
+    {OpKind::kSDiv, "sdiv"},
+    {OpKind::kOr, "or"},
+    {OpKind::kAtomicOr, "or"},
+    {OpKind::kAtomicFetchOr, "or"},
+    {OpKind::kAnd, "and"},
+    {OpKind::kAtomicAnd, "and"},
+    {OpKind::kAtomicFetchAnd, "and"},
+    {OpKind::kLsh, "lsh"},
+    {OpKind::kRsh, "rsh"},
+    {OpKind::kMod, "mod"},
+    {OpKind::kSMod, "smod"},
+    {OpKind::kXor, "xor"},
+    {OpKind::kAtomicXor, "xor"},
+    {OpKind::kAtomicFetchXor, "xor"},
+    {OpKind::kMov, "mov"},
+    {OpKind::kArsh, "arsh"},
+    {OpKind::kNeg, "neg"},
+    {OpKind::kMovSx8, "movsx8"},
+    {OpKind::kMovSx16, "movsx16"},
+    {OpKind::kMovSx32, "movsx32"},
+    {OpKind::kToLe, "le"},
+    {OpKind::kToBe, "be"},
+    {OpKind::kBswap, "bswap"},
+    {OpKind::kLoad, "ldx"},
+    {OpKind::kLoadSx, "ldxs"},
+    {OpKind::kStore, "st"},
+    {OpKind::kXchg, "xchg"},
+    {OpKind::kCmpXchg, "cmpxchg"},
+    {OpKind::kLoadPacketAbs, "ldabs"},
+    {OpKind::kLoadPacketInd, "ldind"},
+    {OpKind::kLoadImm, "lddw"},
+    {OpKind::kJa, "ja"},
+    {OpKind::kJEq, "jeq"},
+    {OpKind::kJGt, "jgt"},
+    {OpKind::kJGe, "jge"},
+    {OpKind::kJSet, "jset"},
+    {OpKind::kJNe, "jne"},
+    {OpKind::kJSGt, "jsgt"},
+    {OpKind::kJSGe, "jsge"},
+    {OpKind::kJLt, "jlt"},
+    {OpKind::kJLe, "jle"},
+    {OpKind::kJSLt, "jslt"},
+    {OpKind::kJSLe, "jsle"},
+};
+
 const char* Stem(OpKind kind) {
-  switch (kind) {
-    case OpKind::kAdd:
-    case OpKind::kAtomicAdd:
-    case OpKind::kAtomicFetchAdd:
-      return "add";
-    case OpKind::kSub:
-      return "sub";
-    case OpKind::kMul:
-      return "mul";
-    case OpKind::kDiv:
-      return "div";
-    case OpKind::kSDiv:
-      return "sdiv";
-    case OpKind::kOr:
-    case OpKind::kAtomicOr:
-    case OpKind::kAtomicFetchOr:
-      return "or";
-    case OpKind::kAnd:
-    case OpKind::kAtomicAnd:
-    case OpKind::kAtomicFetchAnd:
-      return "and";
-    case OpKind::kLsh:
-      return "lsh";
-    case OpKind::kRsh:
-      return "rsh";
-    case OpKind::kMod:
-      return "mod";
-    case OpKind::kSMod:
-      return "smod";
-    case OpKind::kXor:
-    case OpKind::kAtomicXor:
-    case OpKind::kAtomicFetchXor:
-      return "xor";
-    case OpKind::kMov:
-      return "mov";
-    case OpKind::kArsh:
-      return "arsh";
-    case OpKind::kNeg:
-      return "neg";
-    case OpKind::kMovSx8:
-      return "movsx8";
-    case OpKind::kMovSx16:
-      return "movsx16";
-    case OpKind::kMovSx32:
-      return "movsx32";
-    case OpKind::kToLe:
-      return "le";
-    case OpKind::kToBe:
-      return "be";
-    case OpKind::kBswap:
-      return "bswap";
-    case OpKind::kLoad:
-      return "ldx";
-    case OpKind::kLoadSx:
-      return "ldxs";
-    case OpKind::kStore:
-      return "st";
-    case OpKind::kXchg:
-      return "xchg";
-    case OpKind::kCmpXchg:
-      return "cmpxchg";
-    case OpKind::kLoadPacketAbs:
-      return "ldabs";
-    case OpKind::kLoadPacketInd:
-      return "ldind";
-    case OpKind::kLoadImm:
-      return "lddw";
-    case OpKind::kJa:
-      return "ja";
-    case OpKind::kJEq:
-      return "jeq";
-    case OpKind::kJGt:
-      return "jgt";
-    case OpKind::kJGe:
-      return "jge";
-    case OpKind::kJSet:
-      return "jset";
-    case OpKind::kJNe:
-      return "jne";
-    case OpKind::kJSGt:
-      return "jsgt";
-    case OpKind::kJSGe:
-      return "jsge";
-    case OpKind::kJLt:
-      return "jlt";
-    case OpKind::kJLe:
-      return "jle";
-    case OpKind::kJSLt:
-      return "jslt";
-    case OpKind::kJSLe:
-      return "jsle";
-    case OpKind::kAddrSpaceCast:
-    case OpKind::kLoadAcquire:
-    case OpKind::kStoreRelease:
-    case OpKind::kLoadMapFd:
-    case OpKind::kLoadMapValue:
-    case OpKind::kLoadBtfId:
-    case OpKind::kLoadFunc:
-    case OpKind::kLoadMapIdx:
-    case OpKind::kLoadMapIdxValue:
-    case OpKind::kMayGoto:
-    case OpKind::kCallHelper:
-    case OpKind::kCallLocal:
-    case OpKind::kCallKfunc:
-    case OpKind::kExit:
-      return nullptr;
+  for (const KindStem& row : kStems) {
+    if (row.kind == kind) return row.stem;
   }
   return nullptr;
 }

@@ -210,6 +210,13 @@ DecodeRule DecodeWide(std::span<const Insn> code, size_t at, DecodedInsn& out) {
   return DecodeRule::kNone;
 }
 
+template <class... Values>
+std::string Printed(const char* format, Values... values) {
+  char text[96];
+  std::snprintf(text, sizeof text, format, values...);
+  return text;
+}
+
 }  // namespace
 
 DecodeRule DecodeInto(std::span<const Insn> code, size_t at, DecodedInsn& out) {
@@ -292,19 +299,25 @@ DecodedProgram DecodeProgram(std::span<const Insn> code) {
 }
 
 std::string Message(const DecodeError& error) {
-  char text[96];
-  const auto number = [&text](const char* format, auto... values) {
-    std::snprintf(text, sizeof text, format, values...);
-    return std::string(text);
-  };
   switch (error.rule) {
+    case DecodeRule::kUnknownOpcode:
+      return Printed("unknown opcode %02x", unsigned{error.insn.code});
+    case DecodeRule::kInvalidRegister:
+      return Printed("R%d is invalid",
+                     error.insn.dst >= kRegisterCount ? int{error.insn.dst} : int{error.insn.src});
+    case DecodeRule::kAtomicOpcode:
+      return Printed("BPF_ATOMIC uses invalid atomic opcode %02x",
+                     static_cast<unsigned>(error.insn.imm));
+    case DecodeRule::kMayGotoReserved:
+      return Printed("invalid may_goto imm %d", error.insn.imm);
+    case DecodeRule::kJumpRange:
+      return Printed("jump out of range from insn %u to %lld", error.at,
+                     static_cast<long long>(error.target));
+    case DecodeRule::kJumpIntoWide:
+      return Printed("jump into the middle of ldimm64 insn %lld",
+                     static_cast<long long>(error.target - 1));
     case DecodeRule::kNone:
       return "legal";
-    case DecodeRule::kUnknownOpcode:
-      return number("unknown opcode %02x", unsigned{error.insn.code});
-    case DecodeRule::kInvalidRegister:
-      return number("R%d is invalid",
-                    error.insn.dst >= kRegisterCount ? int{error.insn.dst} : int{error.insn.src});
     case DecodeRule::kAluReserved:
       return "BPF_ALU uses reserved fields";
     case DecodeRule::kMovReserved:
@@ -319,9 +332,6 @@ std::string Message(const DecodeError& error) {
       return "BPF_ST uses reserved fields";
     case DecodeRule::kStxReserved:
       return "BPF_STX uses reserved fields";
-    case DecodeRule::kAtomicOpcode:
-      return number("BPF_ATOMIC uses invalid atomic opcode %02x",
-                    static_cast<unsigned>(error.insn.imm));
     case DecodeRule::kAtomicSize:
       return "invalid atomic operand size";
     case DecodeRule::kLdAbsReserved:
@@ -336,20 +346,12 @@ std::string Message(const DecodeError& error) {
       return "BPF_JMP/JMP32 uses reserved fields";
     case DecodeRule::kJaReserved:
       return "BPF_JA uses reserved fields";
-    case DecodeRule::kMayGotoReserved:
-      return number("invalid may_goto imm %d", error.insn.imm);
     case DecodeRule::kCallReserved:
       return "BPF_CALL uses reserved fields";
     case DecodeRule::kExitReserved:
       return "BPF_EXIT uses reserved fields";
     case DecodeRule::kCastSpaces:
       return "addr_space_cast insn can only convert between address space 1 and 0";
-    case DecodeRule::kJumpRange:
-      return number("jump out of range from insn %u to %lld", error.at,
-                    static_cast<long long>(error.target));
-    case DecodeRule::kJumpIntoWide:
-      return number("jump into the middle of ldimm64 insn %lld",
-                    static_cast<long long>(error.target - 1));
     case DecodeRule::kEmptyProgram:
       return "no instructions";
     case DecodeRule::kLastInsn:

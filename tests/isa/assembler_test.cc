@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "isa/assembler.h"
 
-#include <cstring>
-#include <fstream>
+#include <iterator>
 #include <random>
-#include <sstream>
 
 #include <gtest/gtest.h>
 
@@ -201,6 +199,114 @@ TEST(Assembler, NamesWhatItFoundAndWhatItExpected) {
   for (const Spelling& error : errors) {
     EXPECT_EQ(Canonical(error.text), error.canonical) << error.text;
   }
+}
+
+TEST(Assembler, RefusesNumbersAndTextsBeyondItsLimits) {
+  EXPECT_EQ(Canonical("lddw r0, 0x10000000000000000"),
+            "line 1, column 10: found '0x10000000000000000', expected a number of 64 bits or "
+            "'map_by_fd'");
+  const Result<AssembledProgram> far =
+      Assemble("if r0 == 0 goto x\n" + std::string(70'000, ';') + "x: exit");
+  EXPECT_TRUE(far);
+  std::string many = "goto x\n";
+  for (int i = 0; i < 40'000; ++i) many += "exit\n";
+  EXPECT_EQ(Canonical(many + "x: exit"),
+            "line 1, column 6: found label 'x' 40000 slots away, expected -32768 to 32767 (gotol "
+            "reaches further)");
+  const Result<AssembledProgram> endless =
+      Assemble(std::string(kMaxAssembledSlots + 1, '\n') + "exit");
+  EXPECT_TRUE(endless);
+  std::string over;
+  for (size_t i = 0; i <= kMaxAssembledSlots / 2; ++i) over += "r0=1ll;";
+  const Result<AssembledProgram> too_many = Assemble(over);
+  ASSERT_FALSE(too_many);
+  EXPECT_EQ(too_many.error().code, ErrorCode::kResourceLimit);
+}
+
+// Texts made of pieces of the grammar in any order, and of any bytes: they
+// assemble to something that comes back from its disassembly, or they fail with
+// a place.
+TEST(Assembler, TakesAnyBytes) {
+  const char* pieces[] = {"r0",
+                          "w1",
+                          "r10",
+                          "%r11",
+                          " = ",
+                          "+=",
+                          "s>>=",
+                          "*(u64 *)",
+                          "(",
+                          ")",
+                          "[",
+                          "]",
+                          " ll",
+                          "lock ",
+                          "goto ",
+                          "if ",
+                          "call ",
+                          "exit",
+                          "pc",
+                          "+",
+                          "-",
+                          "1",
+                          "0x",
+                          "0xffffffffffffffff",
+                          "18446744073709551616",
+                          "label",
+                          ":",
+                          ",",
+                          "#",
+                          ";",
+                          "\n",
+                          "//",
+                          "%",
+                          "map",
+                          "mov ",
+                          "lddw ",
+                          "ldxb ",
+                          ".insn ",
+                          "\xff",
+                          "s",
+                          "be16 ",
+                          "skb",
+                          "subprog",
+                          "off ",
+                          "== ",
+                          "call x#",
+                          "\r",
+                          "\t"};
+  std::mt19937 random(7);
+  const auto piece = [&] { return std::string(pieces[random() % std::size(pieces)]); };
+  int assembled = 0;
+  for (int i = 0; i < 2000; ++i) {
+    std::string text;
+    switch (i % 3) {
+      case 0:
+        for (size_t n = random() % 12; n > 0; --n) text += piece();
+        break;
+      case 1:
+        for (size_t n = random() % 40; n > 0; --n) text += static_cast<char>(random());
+        break;
+      default:
+        text =
+            "label: r0 = *(u32 *)(r1 + 4); if w1 s> 5 goto label; lock fetch add [%r1], %r2; exit";
+        for (size_t n = 1 + random() % 3; n > 0; --n) {
+          text.replace(random() % text.size(), random() % 4, piece());
+        }
+    }
+    const Result<AssembledProgram> program = Assemble(text);
+    if (!program) {
+      ASSERT_EQ(program.error().message.rfind("line ", 0), 0u) << program.error().message;
+      ASSERT_EQ(program.error().message.find('\n'), std::string::npos);
+      continue;
+    }
+    ++assembled;
+    ASSERT_EQ(program->lines.size(), program->insns.size());
+    const Result<AssembledProgram> again = Assemble(DisassembleProgram(program->insns));
+    ASSERT_TRUE(again) << text << "\n" << again.error().message;
+    ASSERT_EQ(again->insns, program->insns) << text;
+  }
+  EXPECT_GT(assembled, 50);
 }
 
 }  // namespace

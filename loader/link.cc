@@ -110,6 +110,10 @@ Result<Program> Linker::Link(uint32_t entry) {
     data.flags = (meaning.rule->sleepable ? kProgSleepable : 0) |
                  (meaning.rule->frags ? kProgXdpHasFrags : 0);
   }
+  if (const auto it = object_.types.program_flags.find(TypeOf(main));
+      it != object_.types.program_flags.end()) {
+    data.flags |= it->second;
+  }
   data.license = object_.license;
   data.btf = object_.types.btf;
   MakeSubprograms(data);

@@ -6,10 +6,22 @@
 
 #include <elf.h>
 
+#include "skep/program.h"
+
 namespace skep::loader {
 namespace {
 
 constexpr std::string_view kExceptionCallback = "exception_callback:";
+
+// How Linux's own test programs ask for prog_flags that change the verdict.
+struct FlagTag {
+  std::string_view tag;
+  uint32_t flag;
+};
+constexpr FlagTag kFlagTags[] = {
+    {"comment:test_prog_flags=BPF_F_STRICT_ALIGNMENT", kProgStrictAlignment},
+    {"comment:test_prog_flags=BPF_F_TEST_STATE_FREQ", kProgTestStateFreq},
+};
 
 bool IsHidden(const Symbol& symbol) {
   return symbol.visibility == STV_HIDDEN || symbol.visibility == STV_INTERNAL;
@@ -100,6 +112,10 @@ void FindMarks(ObjectTypes& types) {
     } else if (kind == btf::Kind::kDeclTag && btf.name(id).starts_with(kExceptionCallback)) {
       types.exception_callbacks.emplace(btf.decl_tag(id).target,
                                         btf.name(id).substr(kExceptionCallback.size()));
+    } else if (kind == btf::Kind::kDeclTag) {
+      for (const FlagTag& known : kFlagTags) {
+        if (btf.name(id) == known.tag) types.program_flags[btf.decl_tag(id).target] |= known.flag;
+      }
     }
   }
 }

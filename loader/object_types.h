@@ -37,6 +37,8 @@ struct ObjectTypes {
   // Main functions with an exception callback: BTF id of the function to the
   // callback's name.
   std::unordered_map<uint32_t, std::string_view> exception_callbacks;
+  // prog_flags that a main function asks for by a declaration tag, by BTF id.
+  std::unordered_map<uint32_t, uint32_t> program_flags;
 };
 
 // Fails if .BTF or .BTF.ext is there and malformed. Views point into the ELF

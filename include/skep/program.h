@@ -56,6 +56,10 @@ struct SourceLine {
   std::string_view text;
 };
 
+// prog_flags of BPF_PROG_LOAD that change how a program is verified.
+inline constexpr uint32_t kProgStrictAlignment = 1u << 0;
+inline constexpr uint32_t kProgTestStateFreq = 1u << 3;  // keep a state at every prune point
+
 struct ProgramData {
   std::string name;
   std::string section;  // without a leading '?'
@@ -63,7 +67,7 @@ struct ProgramData {
   uint32_t expected_attach_type = 0;
   std::string attach_target;  // what follows the section's '/'
   bool sleepable = false;
-  uint32_t flags = 0;  // BPF_PROG_LOAD prog_flags that the section asks for
+  uint32_t flags = 0;  // BPF_PROG_LOAD prog_flags that the object asks for
   std::string license;
   std::vector<Insn> insns;                // all slots; subprogram 0 is the entry point
   std::vector<Subprogram> subprograms;    // ascending, cover all slots

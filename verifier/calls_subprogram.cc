@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls between functions of the program. A static function is followed at each
+// call, with what the caller knows; a global one is verified by itself.
+
+#include <algorithm>
+
+#include "verifier/verifier.h"
+
+namespace skep::verifier {
+namespace {
+
+constexpr uint32_t kMaxCombinedStack = 512;
+constexpr uint32_t kMaxStackAboveTailCall = 256;
+
+uint32_t RoundUp(uint32_t v, uint32_t to) { return (v + to - 1) / to * to; }
+
+}  // namespace
+
+const GlobalPrototype* Verifier::PrototypeOf(uint32_t subprogram) {
+  std::unique_ptr<GlobalPrototype>& slot = prototypes_[subprogram];
+  if (slot == nullptr) {
+    slot = std::make_unique<GlobalPrototype>(ReadGlobalPrototype(program_, subprogram));
+  }
+  return slot.get();
+}
+
+bool Verifier::CallSubprogram(const DecodedInsn& insn) {
+  const auto target =
+      static_cast<uint32_t>(structure_.SubprogramAt(TargetOf(insn, insn_)));
+  const SubprogramInfo& callee = structure_.subprograms[target];
+  if (callee.is_global) return CallGlobal(target);
+
+  State& s = state();
+  if (s.depth + 1 >= kMaxFrames) return Reject(FindingCode::kCallDepth, {s.depth + 2});
+  s.frames[s.depth + 1] = pool_.New();
+  Frame& frame = *s.frames[s.depth + 1];
+  frame.callsite = insn_;
+  frame.subprogram = target;
+  frame.written = ~uint64_t{0};  // a new frame: nothing before the call can be read
+  for (size_t i = 1; i <= 5; ++i) frame.regs[i] = s.reg(i);
+  frame.regs[10] = Register::Pointer(RegKind::kStack);
+  frame.regs[10].frame = static_cast<uint8_t>(s.depth + 1);
+  ClearCallerSaved();
+  ++s.depth;
+  next_insn_ = callee.start;
+  if (log_.Paths()) {
+    log_.Append("caller:\n" + FrameText(s, s.depth - 1, maps_, nullptr) + "\n");
+    log_.Append("callee:\n" + FrameText(s, s.depth, maps_, nullptr) + "\n");
+  }
+  return true;
+}
+
+// Returns to the instruction after the call.
+bool Verifier::ReturnFromSubprogram() {
+  State& s = state();
+  changes_.regs |= 1;
+  if (reg(0).kind == RegKind::kStack) return Reject(FindingCode::kStackPointerReturned, {});
+  const uint32_t callsite = s.frame().callsite;
+  if (log_.Paths()) {
+    log_.Append("returning from callee:\n" + FrameText(s, s.depth, maps_, nullptr) + "\n");
+  }
+  s.frames[s.depth - 1]->regs[0] = s.reg(0);
+  const bool tail_called = structure_.subprograms[s.frame().subprogram].calls_tail_call;
+  s.frames[s.depth].reset();
+  --s.depth;
+  next_insn_ = callsite + 1;
+  // A tail call in there may have run another program before it came back.
+  if (tail_called) {
+    InvalidatePackets();
+    reg(0) = Register::Unknown();
+  }
+  if (log_.Paths()) {
+    log_.Append("to caller at " + std::to_string(next_insn_) + ":\n" +
+                FrameText(s, s.depth, maps_, nullptr) + "\n");
+  }
+  print_full_state_ = true;
+  return true;
+}
+
+bool Verifier::CallGlobal(uint32_t target) {
+  const GlobalPrototype& prototype = *PrototypeOf(target);
+  const std::string& name = program_.subprograms()[target].name;
+  if (prototype.failed != FindingCode::kNone) {
+    if (RowOf(prototype.failed).kind == FindingKind::kUnsupported) {
+      return Reject(prototype.failed, {name});
+    }
+    return Reject(FindingCode::kInvalidGlobalArgs, {target, name});
+  }
+  if (!CheckGlobalArguments(prototype)) {
+    // The reason was noted; the verdict is Linux's sentence about the call.
+    findings_.clear();
+    return Reject(FindingCode::kInvalidGlobalArgs, {target, name});
+  }
+  SubprogramInfo& callee = structure_.subprograms[target];
+  callee.called = true;
+  if (log_.Paths()) {
+    log_.Append("Func#" + std::to_string(target) + " ('" + name +
+                "') is global and assumed valid.\n");
+  }
+  ClearCallerSaved();
+  reg(0) = Register::Unknown();
+  if (callee.changes_packet || callee.calls_tail_call) InvalidatePackets();
+  return true;
+}
+
+bool Verifier::CheckGlobalArguments(const GlobalPrototype& prototype) {
+  for (size_t i = 0; i < prototype.arguments.size(); ++i) {
+    const GlobalArgument& argument = prototype.arguments[i];
+    const int number = static_cast<int>(i) + 1;
+    const Register& r = reg(number);
+    changes_.regs = static_cast<uint16_t>(changes_.regs | 1u << number);
+    switch (argument.kind) {
+      case GlobalArgument::Kind::kScalar:
+        if (!r.IsScalar()) {
+          Note(FindingCode::kArgNotScalar, {number});
+          return false;
+        }
+        break;
+      case GlobalArgument::Kind::kContext:
+        if (r.kind != RegKind::kContext) {
+          Note(FindingCode::kArgNotContext, {i});
+          return false;
+        }
+        if (!CheckPointerOffset(r, number, false)) return false;
+        break;
+      case GlobalArgument::Kind::kMemory:
+        if (r.IsNullConstant()) {
+          if (!argument.maybe_null) {
+            Note(FindingCode::kArgMaybeNull, {i});
+            return false;
+          }
+          // The callee is verified for null too; that it is null matters then.
+          if (!MarkPrecise(number)) return false;
+          break;
+        }
+        if (r.MaybeNull() && !argument.maybe_null) {
+          Note(FindingCode::kArgMaybeNull, {i});
+          return false;
+        }
+        if (!CheckGlobalMemory(number, argument.size)) return false;
+        break;
+    }
+  }
+  return true;
+}
+
+// The function may read and write the memory it is given.
+bool Verifier::CheckGlobalMemory(int number, uint32_t size) {
+  Register& r = reg(number);
+  const Register saved = r;
+  r.flags = static_cast<uint8_t>(r.flags & ~kMaybeNull);
+  switch (r.kind) {
+    case RegKind::kStack:
+    case RegKind::kPacket:
+    case RegKind::kPacketMeta:
+    case RegKind::kMapKey:
+    case RegKind::kMapValue:
+    case RegKind::kMemory:
+      break;
+    default:
+      return CheckPointerOffset(r, number, false) &&
+             CheckHelperMemory(number, size, Access::kRead, true, nullptr);
+  }
+  if (r.IsPacket() && type_->packet != PacketAccess::kReadWrite) {
+    return Reject(FindingCode::kPacketWrite, {});
+  }
+  const bool ok = CheckHelperMemory(number, size, Access::kRead, true, nullptr) &&
+                  CheckHelperMemory(number, size, Access::kWrite, true, nullptr);
+  reg(number) = saved;
+  return ok;
+}
+
+void Verifier::SetUpGlobalArguments(const GlobalPrototype& prototype) {
+  for (size_t i = 0; i < prototype.arguments.size(); ++i) {
+    const GlobalArgument& argument = prototype.arguments[i];
+    Register& r = state().reg(i + 1);
+    switch (argument.kind) {
+      case GlobalArgument::Kind::kScalar:
+        r = Register::Unknown();
+        break;
+      case GlobalArgument::Kind::kContext:
+        r = Register::Pointer(RegKind::kContext);
+        break;
+      case GlobalArgument::Kind::kMemory:
+        r = Register::Pointer(RegKind::kMemory, argument.maybe_null ? kMaybeNull : 0);
+        r.size = argument.size;
+        if (argument.maybe_null) r.id = NewId();
+        break;
+    }
+  }
+}
+
+// The stack of each chain of calls, from the main function and from each
+// global function that is called.
+bool Verifier::CheckStackDepths() {
+  insn_ = static_cast<uint32_t>(structure_.insns.size());
+  return CheckStackDepthFrom(0);
+}
+
+// Depth first over the call graph. Calls cannot recurse forever: a chain of
+// more than kMaxFrames is refused.
+bool Verifier::CheckStackDepthFrom(uint32_t start) {
+  struct Level {
+    uint32_t subprogram;
+    uint32_t next;   // where to look for the next call
+    uint32_t depth;  // bytes of the chain, this function included
+  };
+  const auto own_depth = [&](uint32_t s) {
+    return RoundUp(structure_.subprograms[s].stack_depth, 16);
+  };
+  std::vector<Level> chain;
+  const auto enter = [&](uint32_t s) {
+    const uint32_t before = chain.empty() ? 0 : chain.back().depth;
+    if (s != start && structure_.subprograms[s].has_tail_call && before >= kMaxStackAboveTailCall) {
+      return Reject(FindingCode::kStackWithTailCall, {before});
+    }
+    if (type_->private_stack && own_depth(s) > kMaxCombinedStack) {
+      return Reject(FindingCode::kStackPerSubprogram, {s, own_depth(s)});
+    }
+    const uint32_t depth = before + own_depth(s);
+    if (!type_->private_stack && depth > kMaxCombinedStack) {
+      return Reject(FindingCode::kStackCombined, {chain.size() + 1, depth});
+    }
+    if (chain.size() + 1 > kMaxFrames) {
+      return Reject(FindingCode::kCallDepthStatic, {chain.size() + 1});
+    }
+    stack_depth_ = std::max(stack_depth_, depth);
+    chain.push_back({s, structure_.subprograms[s].start, depth});
+    return true;
+  };
+  if (!enter(start)) return false;
+  while (!chain.empty()) {
+    Level& level = chain.back();
+    const SubprogramInfo& sub = structure_.subprograms[level.subprogram];
+    int callee = -1;
+    for (; level.next < sub.end && callee < 0; ++level.next) {
+      const DecodedInsn& insn = info(level.next).insn;
+      if (insn.op == Op::kInvalid) continue;
+      const OpKind kind = Info(insn.op).kind;
+      // A function whose address is taken is a callback: it runs on top too.
+      if (kind == OpKind::kCallLocal || kind == OpKind::kLoadFunc) {
+        callee = structure_.SubprogramAt(TargetOf(insn, level.next));
+      }
+    }
+    if (callee < 0) {
+      chain.pop_back();
+    } else if (!enter(static_cast<uint32_t>(callee))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace skep::verifier

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+// The walk over all paths, depth first. One path is followed to its end; at a
+// branch that may go both ways the other side is put on a stack (PushPath).
+
+#include "verifier/verifier.h"
+
+#include <limits>
+
+#include "base/check.h"
+
+namespace skep::verifier {
+namespace {
+
+constexpr size_t kMaxPending = 8192;
+
+}  // namespace
+
+bool Verifier::CheckSource(int i) {
+  changes_.regs = static_cast<uint16_t>(changes_.regs | 1u << i);
+  if (reg(i).kind == RegKind::kNotInit) {
+    return Reject(FindingCode::kUninitialisedRegister, {i});
+  }
+  return true;
+}
+
+bool Verifier::CheckDestination(int i) {
+  changes_.regs = static_cast<uint16_t>(changes_.regs | 1u << i);
+  if (i == kFramePointer) return Reject(FindingCode::kFramePointerWrite, {});
+  return true;
+}
+
+void Verifier::SetUnknown(int i) {
+  reg(i) = Register::Unknown();
+  changes_.regs = static_cast<uint16_t>(changes_.regs | 1u << i);
+}
+
+void Verifier::PushHistory(uint32_t flags, uint64_t linked) {
+  State& s = state();
+  if (history_open_) {
+    HistoryEntry& entry = history_[s.history_end - 1];
+    entry.flags |= flags;
+    if (linked != 0) entry.linked = linked;
+    return;
+  }
+  const HistoryEntry entry{insn_, static_cast<uint32_t>(previous_insn_), flags, linked};
+  if (s.history_end < history_.size()) {
+    history_[s.history_end] = entry;
+  } else {
+    history_.push_back(entry);
+  }
+  ++s.history_end;
+  history_open_ = true;
+}
+
+bool Verifier::CheckMemoryBudget() {
+  const uint64_t used = pool_.bytes() + history_.capacity() * sizeof(HistoryEntry) +
+                        (kept_count_ + pending_.size()) * sizeof(State);
+  peak_memory_ = std::max(peak_memory_, used);
+  if (used > options_.max_memory) {
+    return Reject(FindingCode::kOutOfMemory, {options_.max_memory});
+  }
+  return true;
+}
+
+// The path that starts at `insn`, a copy of the current one. Null if refused.
+State* Verifier::PushPath(uint32_t insn, uint32_t previous) {
+  if (pending_.size() + 1 > kMaxPending) {
+    Reject(FindingCode::kTooManyPaths, {pending_.size() + 1});
+    return nullptr;
+  }
+  auto other = std::make_unique<State>();
+  other->CopyFrom(state(), pool_);
+  if (other->parent != nullptr) ++other->parent->branches;
+  State* result = other.get();
+  pending_.push_back({std::move(other), insn, previous, log_.position()});
+  if (!CheckMemoryBudget()) return nullptr;
+  return result;
+}
+
+void Verifier::FinishPath() {
+  for (State* s = current_.get(); s != nullptr; s = s->parent) {
+    if (--s->branches != 0) break;
+  }
+  if (evicted_.size() > 512) {
+    std::erase_if(evicted_, [](const std::unique_ptr<State>& s) { return s->branches == 0; });
+  }
+}
+
+// Goes on with the path put aside last. Returns false if there is none.
+bool Verifier::PopPath() {
+  if (pending_.empty()) return false;
+  Pending next = std::move(pending_.back());
+  pending_.pop_back();
+  if (!log_.On(kLogEveryInsn)) log_.RollBack(next.log_position);
+  current_ = std::move(next.state);
+  insn_ = next.insn;
+  previous_insn_ = next.previous;
+  print_full_state_ = true;
+  changes_.Clear();
+  return true;
+}
+
+bool Verifier::Explore(uint32_t subprogram) {
+  if (!SetUpEntry(subprogram)) return false;
+  next_insn_ = structure_.subprograms[subprogram].start;
+  insn_ = next_insn_;
+  previous_insn_ = -1;
+  print_full_state_ = true;
+  changes_.Clear();
+  for (;;) {
+    history_open_ = false;
+    if (++processed_ > options_.max_processed) {
+      return Reject(FindingCode::kTooComplex, {processed_});
+    }
+    state().last_insn = static_cast<uint32_t>(previous_insn_);
+    state().insn = insn_;
+    const InsnInfo& here = info(insn_);
+    bool path_ends = false;
+    if (here.prune_point) {
+      const Visit visit = VisitPrunePoint();
+      if (visit == Visit::kRefused) return false;
+      path_ends = visit == Visit::kSeen;
+    }
+    if (!path_ends) {
+      if (here.jump_point) PushHistory(0, 0);
+      if (log_.Paths()) LogInsn();
+      if (!Step(&path_ends)) return false;
+    }
+    if (path_ends) {
+      FinishPath();
+      if (!PopPath()) break;
+      continue;
+    }
+    previous_insn_ = insn_;
+    insn_ = next_insn_;
+  }
+  current_.reset();
+  // States of this function say nothing about another entry point.
+  for (auto& bucket : kept_) bucket.clear();
+  evicted_.clear();
+  kept_count_ = 0;
+  return true;
+}
+
+// Simulates the instruction at insn_ and sets next_insn_.
+bool Verifier::Step(bool* path_ends) {
+  const DecodedInsn& insn = info(insn_).insn;
+  const OpInfo& op = Info(insn.op);
+  notes_[insn_].fact.reached = true;
+  next_insn_ = insn_ + static_cast<uint32_t>(insn.slots());
+  switch (ClassOf(op.kind)) {
+    case OpClass::kAlu:
+      return StepAlu(insn);
+    case OpClass::kCast:
+      return Reject(FindingCode::kUnsupportedArena, {});
+    case OpClass::kLoad:
+      return StepLoad(insn);
+    case OpClass::kStore:
+      return StepStore(insn);
+    case OpClass::kAtomic:
+      return StepAtomic(insn);
+    case OpClass::kPacketLoad:
+      return StepPacketLoad(insn);
+    case OpClass::kWideLoad:
+      return StepWideLoad(insn);
+    case OpClass::kJump:
+      ++jumps_;
+      next_insn_ = static_cast<uint32_t>(TargetOf(insn, insn_));
+      return true;
+    case OpClass::kBranch:
+      ++jumps_;
+      return StepBranch(insn);
+    case OpClass::kMayGoto:
+      ++jumps_;
+      return StepMayGoto(insn);
+    case OpClass::kCall:
+      ++jumps_;
+      return StepCall(insn);
+    case OpClass::kExit:
+      ++jumps_;
+      return StepExit(path_ends);
+  }
+  SKEP_UNREACHABLE();
+}
+
+bool Verifier::StepLoad(const DecodedInsn& insn) {
+  const OpInfo& op = Info(insn.op);
+  if (!CheckSource(insn.src) || !CheckDestination(insn.dst)) return false;
+  const Register pointer = reg(insn.src);
+  const bool atomic = op.kind == OpKind::kLoadAcquire;
+  if (atomic && (pointer.kind == RegKind::kContext || pointer.IsPacket())) {
+    return Reject(FindingCode::kAtomicLoadTarget, {insn.src, KindName(pointer)});
+  }
+  return CheckMemory(insn.src, insn.off, op.width / 8, Access::kRead, insn.dst, atomic,
+                     op.kind == OpKind::kLoadSx) &&
+         CheckSameKind(pointer);
+}
+
+bool Verifier::StepStore(const DecodedInsn& insn) {
+  const OpInfo& op = Info(insn.op);
+  const bool from_register = op.operands == Operands::kMemSrc;
+  if (from_register && !CheckSource(insn.src)) return false;
+  if (!CheckSource(insn.dst)) return false;
+  const Register pointer = reg(insn.dst);
+  const bool atomic = op.kind == OpKind::kStoreRelease;
+  if (atomic && (pointer.kind == RegKind::kContext || pointer.IsPacket())) {
+    return Reject(FindingCode::kAtomicTarget, {insn.dst, KindName(pointer)});
+  }
+  return CheckMemory(insn.dst, insn.off, op.width / 8, Access::kWrite,
+                     from_register ? insn.src : -1, atomic, false) &&
+         CheckSameKind(pointer);
+}
+
+bool Verifier::StepAtomic(const DecodedInsn& insn) {
+  const OpInfo& op = Info(insn.op);
+  if (!CheckSource(insn.src) || !CheckSource(insn.dst)) return false;
+  const bool compares = op.kind == OpKind::kCmpXchg;
+  if (compares) {
+    if (!CheckSource(0)) return false;
+    if (LeaksPointer(0)) return Reject(FindingCode::kLeakIntoMemory, {0});
+  }
+  if (LeaksPointer(insn.src)) return Reject(FindingCode::kLeakIntoMemory, {insn.src});
+  const Register pointer = reg(insn.dst);
+  if (pointer.kind == RegKind::kContext || pointer.IsPacket()) {
+    return Reject(FindingCode::kAtomicTarget, {insn.dst, KindName(pointer)});
+  }
+  int loaded = -1;
+  if (compares) loaded = 0;
+  if (op.Has(kWritesSrc)) loaded = insn.src;
+  const int size = op.width / 8;
+  if (loaded >= 0 && !CheckDestination(loaded)) return false;
+  if (!CheckMemory(insn.dst, insn.off, size, Access::kRead, -1, true, false)) return false;
+  if (!CheckSameKind(pointer)) return false;
+  // The store first: the load may overwrite the pointer's own register.
+  Register old_value;
+  const bool keeps_pointer = loaded != insn.dst;
+  if (loaded >= 0) {
+    const Register saved = reg(insn.dst);
+    if (!CheckMemory(insn.dst, insn.off, size, Access::kRead, loaded, true, false)) return false;
+    old_value = reg(loaded);
+    if (!keeps_pointer) reg(insn.dst) = saved;
+  }
+  if (!CheckMemory(insn.dst, insn.off, size, Access::kWrite, -1, true, false)) return false;
+  if (loaded >= 0) reg(loaded) = old_value;
+  return true;
+}
+
+// BPF_LD | BPF_ABS / IND: r0 = packet bytes, or the program ends with 0.
+bool Verifier::StepPacketLoad(const DecodedInsn& insn) {
+  const OpInfo& op = Info(insn.op);
+  if (!type_->ld_abs) return Reject(FindingCode::kLdAbsProgramType, {});
+  if (insn_ >= structure_.subprograms[0].end || state().depth != 0) {
+    return Reject(FindingCode::kUnsupportedLdAbs, {});
+  }
+  if (!CheckSource(6)) return false;
+  if (!CheckNoReferences("BPF_LD_[ABS|IND]")) return false;
+  const Register& context = reg(6);
+  if (context.kind != RegKind::kContext) return Reject(FindingCode::kLdAbsContext, {});
+  if (!CheckPointerOffset(context, 6, false)) return false;
+  if (op.kind == OpKind::kLoadPacketInd) {
+    if (!CheckSource(insn.src)) return false;
+    if (LeaksPointer(insn.src)) return Reject(FindingCode::kLeakIntoHelper, {insn.src});
+  }
+  ClearCallerSaved();
+  SetUnknown(0);
+  return true;
+}
+
+bool Verifier::StepWideLoad(const DecodedInsn& insn) {
+  if (!CheckDestination(insn.dst)) return false;
+  Register& dst = reg(insn.dst);
+  switch (Info(insn.op).kind) {
+    case OpKind::kLoadImm:
+      dst = Register::Number(static_cast<uint64_t>(insn.imm64));
+      return true;
+    case OpKind::kLoadMapFd:
+    case OpKind::kLoadMapIdx:
+      dst = Register::Pointer(RegKind::kMapPointer);
+      dst.map = static_cast<uint32_t>(insn.imm);
+      return true;
+    case OpKind::kLoadMapValue:
+    case OpKind::kLoadMapIdxValue:
+      if (map(static_cast<uint32_t>(insn.imm)).type == MapType::kArena) {
+        return Reject(FindingCode::kUnsupportedArena, {});
+      }
+      dst = Register::Pointer(RegKind::kMapValue);
+      dst.map = static_cast<uint32_t>(insn.imm);
+      dst.off = static_cast<int32_t>(insn.imm_high());
+      return true;
+    case OpKind::kLoadFunc: {
+      const int target = structure_.SubprogramAt(TargetOf(insn, insn_));
+      if (target == 0) return Reject(FindingCode::kCallbackIsMain, {});
+      if (structure_.subprograms[static_cast<size_t>(target)].is_global) {
+        return Reject(FindingCode::kCallbackNotStatic, {});
+      }
+      dst = Register::Pointer(RegKind::kFunction);
+      dst.subprogram = static_cast<uint32_t>(target);
+      return true;
+    }
+    case OpKind::kLoadBtfId:
+      return Reject(FindingCode::kUnsupportedBtfId, {});
+    default:
+      SKEP_UNREACHABLE();
+  }
+}
+
+bool Verifier::StepCall(const DecodedInsn& insn) {
+  switch (Info(insn.op).kind) {
+    case OpKind::kCallLocal:
+      return CallSubprogram(insn);
+    case OpKind::kCallHelper:
+      return CallHelper(insn);
+    default:
+      return Reject(FindingCode::kUnsupportedKfunc, {});
+  }
+}
+
+bool Verifier::StepExit(bool* path_ends) {
+  if (state().depth > 0) return ReturnFromSubprogram();
+  if (!CheckNoReferences("BPF_EXIT instruction in main prog")) return false;
+  if (!CheckReturnValue()) return false;
+  *path_ends = true;
+  return true;
+}
+
+// "smin=0 smax=7 ": what Linux says about a bad return value.
+static std::string BoundsText(const Scalar& value) {
+  std::string text;
+  constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
+  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+  if (value.wide.smin == kMin && value.wide.smax == kMax) return "unknown scalar value ";
+  if (value.wide.smin > kMin) text += "smin=" + std::to_string(value.wide.smin) + " ";
+  if (value.wide.smax < kMax) text += "smax=" + std::to_string(value.wide.smax) + " ";
+  return text;
+}
+
+bool Verifier::CheckReturnValue() {
+  if (!CheckSource(0)) return false;
+  if (LeaksPointer(0)) return Reject(FindingCode::kPointerReturned, {0});
+  const Register& r0 = reg(0);
+  if (state().frame().subprogram != 0) {
+    if (!r0.IsScalar()) return Reject(FindingCode::kGlobalNotScalar, {0, KindName(r0)});
+    return true;
+  }
+  const ReturnRange& range = type_->returns;
+  if (!range.checked) return true;
+  if (!r0.IsScalar()) {
+    return Reject(FindingCode::kReturnNotKnown, {"At program exit", 0, KindName(r0)});
+  }
+  if (!MarkPrecise(0)) return false;
+  if (r0.var.wide.smin < range.min || r0.var.wide.smax > range.max) {
+    return Reject(FindingCode::kReturnRange,
+                  {"At program exit", BoundsText(r0.var), range.min, range.max});
+  }
+  return true;
+}
+
+}  // namespace skep::verifier

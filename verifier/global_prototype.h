@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// GlobalPrototype: what a global function takes, read from its BTF. A global
+// function is verified once, for all arguments its prototype allows; its
+// callers are checked against the prototype and assume any result.
+//
+// Threads: pure functions over values.
+
+#ifndef SKEP_VERIFIER_GLOBAL_PROTOTYPE_H_
+#define SKEP_VERIFIER_GLOBAL_PROTOTYPE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "skep/program.h"
+
+#include "verifier/findings.h"
+
+namespace skep::verifier {
+
+struct GlobalArgument {
+  enum class Kind : uint8_t { kScalar, kContext, kMemory };
+  Kind kind = Kind::kScalar;
+  uint32_t size = 0;       // kMemory
+  bool maybe_null = true;  // kMemory
+};
+
+struct GlobalPrototype {
+  std::vector<GlobalArgument> arguments;
+  // Set if the function cannot be judged by its BTF.
+  FindingCode failed = FindingCode::kNone;
+  std::string message;
+};
+
+GlobalPrototype ReadGlobalPrototype(const Program& program, uint32_t subprogram);
+
+}  // namespace skep::verifier
+
+#endif  // SKEP_VERIFIER_GLOBAL_PROTOTYPE_H_

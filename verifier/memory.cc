@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loads and stores by the kind of pointer: context, map value, packet, memory.
+// The stack is in memory_stack.cc.
+
+#include <cstring>
+#include <limits>
+
+#include "verifier/verifier.h"
+
+namespace skep::verifier {
+namespace {
+
+model::AccessKind AccessKindOf(RegKind kind) {
+  switch (kind) {
+    case RegKind::kContext:
+      return model::AccessKind::kContext;
+    case RegKind::kMapValue:
+      return model::AccessKind::kMapValue;
+    case RegKind::kStack:
+      return model::AccessKind::kStack;
+    case RegKind::kPacket:
+    case RegKind::kPacketMeta:
+      return model::AccessKind::kPacket;
+    case RegKind::kMapKey:
+    case RegKind::kMemory:
+      return model::AccessKind::kMemory;
+    case RegKind::kNotInit:
+    case RegKind::kScalar:
+    case RegKind::kMapPointer:
+    case RegKind::kPacketEnd:
+    case RegKind::kFunction:
+      return model::AccessKind::kMixed;
+  }
+  return model::AccessKind::kMixed;
+}
+
+// The name of Linux's struct for the commonest map types.
+std::string_view StructNameOf(MapType type) {
+  switch (type) {
+    case MapType::kArray:
+    case MapType::kPercpuArray:
+    case MapType::kProgArray:
+    case MapType::kPerfEventArray:
+    case MapType::kArrayOfMaps:
+      return "bpf_array";
+    case MapType::kHash:
+    case MapType::kPercpuHash:
+    case MapType::kLruHash:
+    case MapType::kLruPercpuHash:
+    case MapType::kHashOfMaps:
+      return "bpf_htab";
+    default:
+      return {};
+  }
+}
+
+int Log2(int size) { return size == 8 ? 3 : size >> 1; }
+
+}  // namespace
+
+bool Verifier::LeaksPointer(int i) const {
+  return !privileged() && current_->reg(static_cast<size_t>(i)).IsPointer();
+}
+
+void Verifier::NoteAccess(const Register& pointer) {
+  const model::AccessKind kind = AccessKindOf(pointer.kind);
+  model::AccessKind& noted = notes_[insn_].fact.access;
+  noted = noted == model::AccessKind::kNone || noted == kind ? kind : model::AccessKind::kMixed;
+}
+
+// A context access is rewritten for the host, so that one instruction cannot
+// be that on one path and something else on another.
+bool Verifier::CheckSameKind(const Register& pointer) {
+  InsnNotes& notes = notes_[insn_];
+  if (!notes.has_access) {
+    notes.has_access = true;
+    notes.access_kind = pointer.kind;
+    notes.access_flags = pointer.flags;
+    return true;
+  }
+  if (notes.access_kind != pointer.kind && (notes.access_kind == RegKind::kContext ||
+                                            pointer.kind == RegKind::kContext)) {
+    return Reject(FindingCode::kDifferentPointers, {});
+  }
+  return true;
+}
+
+bool Verifier::CheckAlignment(const Register& r, int64_t off, int size, bool strict) {
+  strict = strict || strict_alignment_ || r.kind == RegKind::kStack;
+  if (!strict || size == 1) return true;
+  constexpr int64_t kIpAlign = 2;  // where Linux assumes the IP header to start
+  const int64_t shift = r.IsPacket() ? kIpAlign : 0;
+  const Tnum address =
+      Add(r.var.bits, Tnum::Const(static_cast<uint64_t>(shift + r.off + off)));
+  if (address.IsAligned(static_cast<uint64_t>(size))) return true;
+  const std::string variable = r.var.bits.IsConst()
+                                   ? std::to_string(static_cast<int64_t>(r.var.bits.value))
+                                   : TnumText(r.var.bits);
+  if (r.IsPacket()) {
+    return Reject(FindingCode::kMisalignedPacket, {kIpAlign, variable, r.off, off, size});
+  }
+  std::string_view what;
+  switch (r.kind) {
+    case RegKind::kMapKey: what = "key "; break;
+    case RegKind::kMapValue: what = "value "; break;
+    case RegKind::kContext: what = "context "; break;
+    case RegKind::kStack: what = "stack "; break;
+    default: break;
+  }
+  return Reject(FindingCode::kMisaligned, {what, variable, r.off, off, size});
+}
+
+// off .. off + size within 0 .. region.
+bool Verifier::CheckRange(int number, int64_t off, int64_t size, uint64_t region,
+                          bool zero_allowed) {
+  const bool size_ok = size > 0 || (size == 0 && zero_allowed);
+  if (off >= 0 && size_ok && static_cast<uint64_t>(off) + static_cast<uint64_t>(size) <= region) {
+    return true;
+  }
+  const Register& r = reg(number);
+  switch (r.kind) {
+    case RegKind::kMapKey:
+      Note(FindingCode::kMapKeyRange, {region, off, size});
+      break;
+    case RegKind::kMapValue:
+      Note(FindingCode::kMapValueRange, {region, off, size});
+      break;
+    case RegKind::kPacket:
+    case RegKind::kPacketMeta:
+      Note(FindingCode::kPacketRange, {off, size, number, r.id, off, region});
+      break;
+    default:
+      Note(FindingCode::kMemoryRange, {region, off, size});
+      break;
+  }
+  return false;
+}
+
+// Sound because: both ends of the variable part are checked, and all offsets
+// lie between them.
+bool Verifier::CheckRegion(int number, int64_t off, int64_t size, uint64_t region,
+                           bool zero_allowed) {
+  const Register& r = reg(number);
+  const int64_t smin = r.var.wide.smin;
+  constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
+  if (smin < 0 && (smin == kMin || off + smin != static_cast<int32_t>(off + smin) ||
+                   smin + off < 0)) {
+    return Reject(FindingCode::kMinNegative, {number});
+  }
+  if (!CheckRange(number, smin + off, size, region, zero_allowed)) {
+    return Reject(FindingCode::kMinOutside, {number});
+  }
+  if (r.var.wide.umax >= static_cast<uint64_t>(kMaxVarOff)) {
+    return Reject(FindingCode::kUnbounded, {number});
+  }
+  if (!CheckRange(number, static_cast<int64_t>(r.var.wide.umax) + off, size, region,
+                  zero_allowed)) {
+    return Reject(FindingCode::kMaxOutside, {number});
+  }
+  return true;
+}
+
+bool Verifier::CheckMapAccessRights(int number, int64_t off, int64_t size, Access access) {
+  const MapSpec& m = map(reg(number).map);
+  if (access == Access::kWrite && ReadOnlyForPrograms(m)) {
+    return Reject(FindingCode::kMapWrite, {m.value_size, off, size});
+  }
+  if (access == Access::kRead && (m.flags & kMapWronlyProg) != 0) {
+    return Reject(FindingCode::kMapRead, {m.value_size, off, size});
+  }
+  return true;
+}
+
+bool Verifier::CheckMapValue(int number, int64_t off, int64_t size, bool zero_allowed) {
+  return CheckRegion(number, off, size, map(reg(number).map).value_size, zero_allowed) &&
+         CheckSpecialFields(number, off, size);
+}
+
+// Locks, timers and kernel pointers inside a value have operations of their own.
+bool Verifier::CheckSpecialFields(int number, int64_t off, int64_t size) {
+  const Register& r = reg(number);
+  for (const SpecialField& field : fields_[r.map]) {
+    const int64_t low = r.var.wide.smin + off;
+    const int64_t high = static_cast<int64_t>(r.var.wide.umax) + off + size;
+    if (low >= int64_t{field.offset} + field.size || high <= int64_t{field.offset}) continue;
+    if (field.kind == SpecialKind::kKptr) {
+      return Reject(FindingCode::kUnsupportedField, {map(r.map).name, NameOf(field.kind)});
+    }
+    return Reject(FindingCode::kSpecialField, {NameOf(field.kind)});
+  }
+  return true;
+}
+
+bool Verifier::CheckPacket(int number, int64_t off, int64_t size, bool zero_allowed) {
+  const Register& r = reg(number);
+  // The range was proved for the variable part as it is: only the constant part
+  // counts here.
+  if (r.var.wide.smin < 0) return Reject(FindingCode::kMinNegative, {number});
+  if (r.range < 0 ||
+      !CheckRange(number, off, size, static_cast<uint64_t>(r.range), zero_allowed)) {
+    return Reject(FindingCode::kPacketOutside, {number});
+  }
+  return true;
+}
+
+// A pointer that may only be used as it was given.
+bool Verifier::CheckPointerOffset(const Register& r, int number, bool fixed_allowed) {
+  if (r.off < 0) {
+    return Reject(FindingCode::kNegativeOffset, {KindName(r), number, r.off});
+  }
+  if (!fixed_allowed && r.off != 0) {
+    return Reject(FindingCode::kModifiedContext, {KindName(r), number, r.off});
+  }
+  if (!r.var.bits.IsConst() || r.var.bits.value != 0) {
+    return Reject(FindingCode::kVariableOffset, {KindName(r), TnumText(r.var.bits)});
+  }
+  return true;
+}
+
+bool Verifier::CheckMemory(int number, int32_t off, int size, Access access, int value_reg,
+                           bool strict, bool sign_extend) {
+  const Register pointer = reg(number);
+  if (pointer.IsPointer() && !CheckAlignment(pointer, off, size, strict)) return false;
+  const int64_t at = int64_t{off} + pointer.off;
+  bool ok = true;
+  switch (pointer.kind) {
+    case RegKind::kMapKey:
+      if (access == Access::kWrite) return Reject(FindingCode::kKeyWrite, {number});
+      ok = CheckRegion(number, at, size, map(pointer.map).key_size, false);
+      if (ok && value_reg >= 0) SetUnknown(value_reg);
+      break;
+    case RegKind::kMapValue:
+      ok = AccessMapValue(number, at, size, access, value_reg, sign_extend);
+      break;
+    case RegKind::kMemory:
+      ok = AccessMemory(number, at, size, access, value_reg);
+      break;
+    case RegKind::kContext:
+      ok = AccessContext(number, at, size, access, value_reg, sign_extend);
+      break;
+    case RegKind::kStack:
+      ok = CheckStackBounds(number, at, size, access) &&
+           AccessStack(number, at, size, access, value_reg);
+      break;
+    case RegKind::kPacket:
+    case RegKind::kPacketMeta:
+      ok = AccessPacket(number, at, size, access, value_reg);
+      break;
+    case RegKind::kMapPointer:
+      return AccessMapPointer(number, at, access);
+    case RegKind::kNotInit:
+    case RegKind::kScalar:
+    case RegKind::kPacketEnd:
+    case RegKind::kFunction:
+      return Reject(FindingCode::kBadAccessKind, {number, KindName(pointer)});
+  }
+  if (!ok) return false;
+  NoteAccess(pointer);
+  if (access == Access::kRead && value_reg >= 0 && size < 8 && reg(value_reg).IsScalar()) {
+    Register& value = reg(value_reg);
+    // A number that sign extension changes is no longer the one it was linked to.
+    if (sign_extend && value.var.wide.umax >> (size * 8 - 1) != 0) value.ClearId();
+    value.var = sign_extend ? value.var.SignExtend(size * 8) : value.var.Truncate(size * 8);
+  }
+  return true;
+}
+
+bool Verifier::AccessMapValue(int number, int64_t off, int size, Access access, int value_reg,
+                              bool sign_extend) {
+  const Register pointer = reg(number);
+  if (pointer.MaybeNull()) {
+    return Reject(FindingCode::kBadAccessKind, {number, KindName(pointer)});
+  }
+  if (access == Access::kWrite && value_reg >= 0 && LeaksPointer(value_reg)) {
+    return Reject(FindingCode::kLeakIntoMap, {value_reg});
+  }
+  if (!CheckMapAccessRights(number, off, size, access)) return false;
+  if (!CheckMapValue(number, off, size, false)) return false;
+  if (access == Access::kWrite || value_reg < 0) return true;
+  uint64_t value = 0;
+  const int64_t at = off + static_cast<int64_t>(pointer.var.bits.value);
+  if (pointer.HasConstOffset() && ReadConstant(map(pointer.map), at, size, sign_extend, &value)) {
+    reg(value_reg) = Register::Number(value);
+  } else {
+    SetUnknown(value_reg);
+  }
+  return true;
+}
+
+// A frozen map that programs cannot write: its bytes are constants.
+bool Verifier::ReadConstant(const MapSpec& m, int64_t off, int size, bool sign_extend,
+                            uint64_t* value) const {
+  const bool constant = m.type == MapType::kArray && m.max_entries == 1 && m.frozen &&
+                        (m.flags & kMapRdonlyProg) != 0;
+  if (!constant) return false;
+  uint64_t bits = 0;
+  for (int i = 0; i < size; ++i) {
+    bits |= uint64_t{InitialByte(m, static_cast<uint64_t>(off + i))} << (8 * i);
+  }
+  if (sign_extend && size < 8) {
+    const int shift = 64 - 8 * size;
+    bits = static_cast<uint64_t>(static_cast<int64_t>(bits << shift) >> shift);
+  }
+  *value = bits;
+  return true;
+}
+
+// Linux lets programs read its own struct of a map; which fields there are is
+// not modelled.
+bool Verifier::AccessMapPointer(int number, int64_t off, Access access) {
+  const std::string_view name = StructNameOf(map(reg(number).map).type);
+  if (off < 0 && !name.empty()) {
+    return Reject(FindingCode::kMapPointerNegative, {number, name, off});
+  }
+  if (access == Access::kWrite && !name.empty()) {
+    return Reject(FindingCode::kMapPointerWrite, {name});
+  }
+  return Reject(FindingCode::kUnsupportedMapPointer, {});
+}
+
+bool Verifier::AccessMemory(int number, int64_t off, int size, Access access, int value_reg) {
+  const Register pointer = reg(number);
+  if (pointer.MaybeNull()) {
+    return Reject(FindingCode::kBadAccessKind, {number, KindName(pointer)});
+  }
+  if (access == Access::kWrite && (pointer.flags & kReadOnly) != 0) {
+    return Reject(FindingCode::kReadOnlyMemory, {number, KindName(pointer)});
+  }
+  if (access == Access::kWrite && value_reg >= 0 && LeaksPointer(value_reg)) {
+    return Reject(FindingCode::kLeakIntoMemory, {value_reg});
+  }
+  if (!CheckRegion(number, off, size, pointer.size, false)) return false;
+  if (access == Access::kRead && value_reg >= 0) SetUnknown(value_reg);
+  return true;
+}
+
+bool Verifier::AccessPacket(int number, int64_t off, int size, Access access, int value_reg) {
+  if (access == Access::kWrite && type_->packet != PacketAccess::kReadWrite) {
+    return Reject(FindingCode::kPacketWrite, {});
+  }
+  if (access == Access::kWrite && value_reg >= 0 && LeaksPointer(value_reg)) {
+    return Reject(FindingCode::kLeakIntoPacket, {value_reg});
+  }
+  if (!CheckPacket(number, off, size, false)) return false;
+  if (access == Access::kRead && value_reg >= 0) SetUnknown(value_reg);
+  return true;
+}
+
+bool Verifier::AccessContext(int number, int64_t off, int size, Access access, int value_reg,
+                             bool sign_extend) {
+  const Register pointer = reg(number);
+  if (access == Access::kWrite && value_reg >= 0 && LeaksPointer(value_reg)) {
+    return Reject(FindingCode::kLeakIntoContext, {value_reg});
+  }
+  if (!CheckPointerOffset(pointer, number, false)) return false;
+  const auto refuse = [&] { return Reject(FindingCode::kContextAccess, {off, size}); };
+  if (off < 0 || off + size > int64_t{type_->context_size}) return refuse();
+  context_bytes_ = std::max(context_bytes_, static_cast<uint32_t>(off + size));
+  if (type_->fields.empty()) {
+    if (off < type_->context_start || off % size != 0) return refuse();
+    if (access == Access::kWrite && !type_->context_writable) return refuse();
+    if (access == Access::kRead && value_reg >= 0) SetUnknown(value_reg);
+    return true;
+  }
+  for (const ContextField& field : type_->fields) {
+    if (off < field.offset || off >= field.offset + field.size) continue;
+    const int64_t delta = off - field.offset;
+    if (delta > 7) return refuse();
+    const uint32_t bit = FieldAccessBit(Log2(size), static_cast<int>(delta));
+    const uint32_t allowed = access == Access::kRead ? field.loads : field.stores;
+    if ((allowed & bit) == 0) return refuse();
+    if (field.kind != FieldKind::kScalar && sign_extend) return refuse();
+    if (access == Access::kWrite || value_reg < 0) return true;
+    SetUnknown(value_reg);
+    Register& value = reg(value_reg);
+    switch (field.kind) {
+      case FieldKind::kScalar:
+        break;
+      case FieldKind::kPacketData:
+        value = Register::Pointer(RegKind::kPacket);
+        break;
+      case FieldKind::kPacketEnd:
+        value = Register::Pointer(RegKind::kPacketEnd);
+        break;
+      case FieldKind::kPacketMeta:
+        value = Register::Pointer(RegKind::kPacketMeta);
+        break;
+      case FieldKind::kPointer:
+        return Reject(FindingCode::kUnsupportedPointer, {field.name});
+    }
+    return true;
+  }
+  return refuse();
+}
+
+}  // namespace skep::verifier

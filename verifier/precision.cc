@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// Precision: which numbers matter.
+//
+// Most numbers never decide whether a program is safe: a state may then cover
+// another one in which they differ. When an instruction relies on the value of
+// a number (an offset, a size, a branch that goes one way), the path is walked
+// backwards from there, through the recorded jumps, and everything the number
+// was computed from is marked precise in the states kept on the path.
+//
+//   1: r1 = *(u32 *)(r10 - 4)      state kept before 1: fp-8 becomes precise
+//   2: r1 &= 7
+//   3: r2 += r1                    r1 matters: walk back 2, 1
+//
+// Marks in the current state are of no use: only kept states are compared with.
+
+#include <algorithm>
+
+#include "verifier/verifier.h"
+
+namespace skep::verifier {
+namespace {
+
+constexpr uint16_t kArgsMask = 0x3e;
+
+}  // namespace
+
+bool PrecisionRequest::Empty() const {
+  for (int i = 0; i < kMaxFrames; ++i) {
+    if (regs[i] != 0 || slots[i] != 0) return false;
+  }
+  return true;
+}
+
+bool Verifier::MarkPrecise(int number) {
+  if (!privileged() || !reg(number).IsScalar()) return true;
+  PrecisionRequest request;
+  request.frame = state().depth;
+  request.SetReg(number);
+  return Backtrack(request);
+}
+
+// If one of the numbers that this instruction refined together matters, all do.
+void Verifier::SyncLinked(const HistoryEntry* entry, PrecisionRequest& request) const {
+  if (entry == nullptr || entry->linked == 0) return;
+  const LinkedRegisters linked = LinkedRegisters::Unpack(entry->linked);
+  const auto wanted = [&](const LinkedRegisters::Entry& e) {
+    return e.is_register ? (request.regs[e.frame] >> e.index & 1) != 0
+                         : (request.slots[e.frame] >> e.index & 1) != 0;
+  };
+  if (std::none_of(linked.begin(), linked.end(), wanted)) return;
+  for (const LinkedRegisters::Entry& e : linked) {
+    if (e.is_register) {
+      request.regs[e.frame] = static_cast<uint16_t>(request.regs[e.frame] | 1u << e.index);
+    } else {
+      request.slots[e.frame] |= uint64_t{1} << e.index;
+    }
+  }
+}
+
+// Marks what is wanted in a kept state and drops from the request what is no
+// number there, or marked already: what it came from is marked too then.
+void Verifier::MarkRequested(State& s, PrecisionRequest& request) {
+  const auto mark = [](Register& r, bool there) {
+    if (!there || !r.IsScalar() || r.precise) return false;
+    r.precise = true;
+    return true;
+  };
+  for (uint32_t f = 0; f < kMaxFrames; ++f) {
+    if (f > s.depth) {
+      request.regs[f] = 0;
+      request.slots[f] = 0;
+      continue;
+    }
+    Frame& frame = *s.frames[f];
+    for (size_t i = 0; i < 10; ++i) {
+      const auto bit = static_cast<uint16_t>(1u << i);
+      if ((request.regs[f] & bit) != 0 && !mark(frame.regs[i], true)) {
+        request.regs[f] = static_cast<uint16_t>(request.regs[f] & ~bit);
+      }
+    }
+    for (uint64_t left = request.slots[f]; left != 0; left &= left - 1) {
+      const auto i = static_cast<size_t>(__builtin_ctzll(left));
+      const bool there = i < frame.stack.size() && frame.stack[i].IsSpill();
+      if (!there || !mark(frame.stack[i].reg, true)) request.slots[f] &= ~(uint64_t{1} << i);
+    }
+  }
+}
+
+// Walks back from the instruction at insn_.
+bool Verifier::Backtrack(PrecisionRequest request) {
+  if (!privileged() || request.Empty()) return true;
+  State* s = current_.get();
+  uint32_t first = s->first_insn;
+  int64_t at = insn_;
+  int64_t next = -1;
+  bool skip = true;
+  for (;;) {
+    uint32_t end = s->history_end;
+    for (;;) {
+      if (at < 0) {
+        // The entry of a global function: its arguments may be any numbers.
+        const bool only_arguments = (request.regs[0] & ~kArgsMask) == 0 && request.slots[0] == 0;
+        if (!only_arguments) MarkAllPrecise();
+        return true;
+      }
+      const HistoryEntry* entry = nullptr;
+      if (end > s->history_begin && history_[end - 1].insn == static_cast<uint32_t>(at)) {
+        entry = &history_[end - 1];
+      }
+      if (!skip && BacktrackInsn(static_cast<uint32_t>(at), next, entry, request) ==
+                       BacktrackResult::kGiveUp) {
+        MarkAllPrecise();
+        return true;
+      }
+      skip = false;
+      if (request.Empty()) return true;
+      next = at;
+      const uint32_t count = end - s->history_begin;
+      if (at == first) {
+        if (count == 0) break;
+        if (count == 1 && history_[s->history_begin].insn == static_cast<uint32_t>(at)) break;
+      }
+      if (entry != nullptr) {
+        --end;
+        at = static_cast<int32_t>(entry->previous);
+      } else {
+        --at;
+        // The second slot of a wide load is no instruction.
+        if (at >= 0 && info(static_cast<uint32_t>(at)).insn.op == Op::kInvalid) --at;
+      }
+    }
+    s = s->parent;
+    if (s == nullptr) break;
+    MarkRequested(*s, request);
+    if (request.Empty()) return true;
+    next = first;
+    at = static_cast<int32_t>(s->last_insn);
+    first = s->first_insn;
+  }
+  MarkAllPrecise();
+  return true;
+}
+
+// What the request was before this instruction.
+Verifier::BacktrackResult Verifier::BacktrackInsn(uint32_t at, int64_t next, const HistoryEntry* entry,
+                                        PrecisionRequest& request) {
+  const DecodedInsn& insn = info(at).insn;
+  const OpInfo& op = Info(insn.op);
+  SyncLinked(entry, request);
+  const bool on_stack = entry != nullptr && (entry->flags & kHistoryStackAccess) != 0;
+  const uint32_t slot = on_stack ? entry->flags >> kHistorySlotShift & kHistorySlotMask : 0;
+  const uint32_t slot_frame = on_stack ? entry->flags & kHistoryFrameMask : 0;
+  const auto want_slot = [&] { request.slots[slot_frame] |= uint64_t{1} << slot; };
+
+  switch (ClassOf(op.kind)) {
+    case OpClass::kAlu: {
+      if (!request.HasReg(insn.dst)) return BacktrackResult::kOk;
+      const bool is_move = !op.Has(kReadsDst);
+      const bool from_register = op.operands == Operands::kDstSrc;
+      if (is_move) request.ClearReg(insn.dst);
+      if (from_register && insn.src != kFramePointer) request.SetReg(insn.src);
+      break;
+    }
+    case OpClass::kCast:
+      request.ClearReg(insn.dst);
+      break;
+    case OpClass::kLoad:
+      if (!request.HasReg(insn.dst)) return BacktrackResult::kOk;
+      request.ClearReg(insn.dst);
+      if (on_stack) want_slot();
+      break;
+    case OpClass::kAtomic: {
+      int loaded = -1;
+      if (op.kind == OpKind::kCmpXchg) loaded = 0;
+      if (op.Has(kWritesSrc)) loaded = insn.src;
+      if (loaded != insn.dst && request.HasReg(insn.dst)) return BacktrackResult::kGiveUp;
+      if (loaded >= 0 && request.HasReg(loaded)) {
+        request.ClearReg(loaded);
+        if (on_stack) want_slot();
+        break;
+      }
+      // The store side leaves an unknown number: a slot wanted after it is no
+      // spill any more, so that nothing is wanted before it.
+      if (on_stack) request.slots[slot_frame] &= ~(uint64_t{1} << slot);
+      break;
+    }
+    case OpClass::kStore: {
+      if (request.HasReg(insn.dst)) return BacktrackResult::kGiveUp;
+      if (!on_stack || (request.slots[slot_frame] >> slot & 1) == 0) return BacktrackResult::kOk;
+      request.slots[slot_frame] &= ~(uint64_t{1} << slot);
+      if (op.operands == Operands::kMemSrc) request.SetReg(insn.src);
+      break;
+    }
+    case OpClass::kPacketLoad:
+      if (request.HasReg(0)) return BacktrackResult::kGiveUp;
+      return BacktrackResult::kOk;
+    case OpClass::kWideLoad:
+      request.ClearReg(insn.dst);
+      return BacktrackResult::kOk;
+    case OpClass::kJump:
+    case OpClass::kMayGoto:
+      break;
+    case OpClass::kBranch:
+      if (op.operands == Operands::kBranchReg &&
+          (request.HasReg(insn.dst) || request.HasReg(insn.src))) {
+        const uint32_t flags = entry != nullptr ? entry->flags : 0;
+        if ((flags & kHistorySrcIsStack) == 0) request.SetReg(insn.src);
+        if ((flags & kHistoryDstIsStack) == 0) request.SetReg(insn.dst);
+      }
+      break;
+    case OpClass::kCall:
+      if (op.kind == OpKind::kCallLocal &&
+          !structure_.subprograms[static_cast<size_t>(
+                                      structure_.SubprogramAt(TargetOf(insn, at)))]
+               .is_global) {
+        // Back out of the function that was called: its arguments are the
+        // caller's, nothing else can be wanted there.
+        if (request.frame == 0) return BacktrackResult::kGiveUp;
+        const uint16_t wanted = request.regs[request.frame];
+        if ((wanted & ~kArgsMask) != 0 || request.slots[request.frame] != 0) {
+          return BacktrackResult::kGiveUp;
+        }
+        request.regs[request.frame] = 0;
+        --request.frame;
+        request.regs[request.frame] = static_cast<uint16_t>(request.regs[request.frame] | wanted);
+        return BacktrackResult::kOk;
+      }
+      request.ClearReg(0);
+      if ((request.regs[request.frame] & kArgsMask) != 0) return BacktrackResult::kGiveUp;
+      break;
+    case OpClass::kExit: {
+      // Back into the function that returned here; `next` follows its call.
+      if (request.frame + 1 >= kMaxFrames || next < 1) return BacktrackResult::kGiveUp;
+      const bool wants_r0 = request.HasReg(0);
+      if ((request.regs[request.frame] & kArgsMask) != 0) return BacktrackResult::kGiveUp;
+      request.ClearReg(0);
+      ++request.frame;
+      if (wants_r0) request.SetReg(0);
+      return BacktrackResult::kOk;
+    }
+  }
+  SyncLinked(entry, request);
+  return BacktrackResult::kOk;
+}
+
+// The big hammer, where walking back is not possible.
+void Verifier::MarkAllPrecise() {
+  for (State* s = state().parent; s != nullptr; s = s->parent) {
+    ForEachRegister(*s, [](Register& r) {
+      if (r.IsScalar()) r.precise = true;
+    });
+  }
+}
+
+void Verifier::ForgetPrecision(State& s) {
+  ForEachRegister(s, [](Register& r) {
+    if (r.IsScalar()) r.precise = false;
+  });
+}
+
+}  // namespace skep::verifier

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pruning: a path ends where a state kept before covers it, since all that can
+// follow has been followed from there.
+//
+// "Covers" ignores what does not matter: registers that are never read again
+// (live_before), stack slots that no path from the kept state read
+// (Frame::read), and the values of numbers that are not marked precise
+// (precision.cc). These marks are complete once all paths from the kept state
+// are finished (branches == 0); only then is it compared with.
+//
+// Loops that Linux closes by comparison (may_goto) are the exception: a path
+// may end at a state on its own path, whose marks are not complete. All states
+// in between are then "in the loop": all of their values matter.
+//
+// Sound because: old covers new if each concrete machine state in new is one in
+// old, up to values that no path from old distinguished; so each path from new
+// is like one that was verified.
+
+#include <algorithm>
+
+#include "verifier/verifier.h"
+
+namespace skep::verifier {
+namespace {
+
+bool SameCallsites(const State& a, const State& b) {
+  if (a.depth != b.depth) return false;
+  for (uint32_t i = 0; i <= a.depth; ++i) {
+    if (a.frames[i]->callsite != b.frames[i]->callsite) return false;
+  }
+  return true;
+}
+
+// Everything but ids, precision and, if asked, the value.
+bool SameShape(const Register& a, const Register& b) {
+  return a.kind == b.kind && a.flags == b.flags && a.frame == b.frame && a.off == b.off &&
+         a.map == b.map && a.size == b.size;
+}
+
+bool IsAllMisc(const StackSlot& slot, bool privileged) {
+  return std::all_of(slot.bytes.begin(), slot.bytes.end(), [&](StackByte b) {
+    return b == StackByte::kMisc || (b == StackByte::kInvalid && privileged);
+  });
+}
+
+}  // namespace
+
+void IdMap::Reset(uint32_t next_temporary) {
+  pairs_.clear();
+  next_temporary_ = next_temporary;
+}
+
+bool IdMap::Same(uint32_t old_id, uint32_t new_id) {
+  if ((old_id != 0) != (new_id != 0)) return false;
+  if (old_id == 0) return true;
+  for (const Pair& p : pairs_) {
+    if (p.old_id == old_id) return p.new_id == new_id;
+    if (p.new_id == new_id) return false;
+  }
+  pairs_.push_back({old_id, new_id});
+  return true;
+}
+
+bool IdMap::SameScalar(uint32_t old_id, uint32_t new_id) {
+  if (old_id == 0) return true;
+  if (new_id == 0) new_id = ++next_temporary_;
+  if (!Same(old_id, new_id)) return false;
+  return (old_id & kLinkedByDelta) == 0 ||
+         Same(old_id & ~kLinkedByDelta, new_id & ~kLinkedByDelta);
+}
+
+bool Verifier::RegisterCovers(const Register& old_reg, const Register& current, Compare how) {
+  const auto exact = [&] {
+    return SameShape(old_reg, current) && old_reg.var == current.var &&
+           ids_.Same(old_reg.id, current.id) && ids_.Same(old_reg.ref_id, current.ref_id);
+  };
+  if (how == Compare::kExact) return exact();
+  if (old_reg.kind == RegKind::kNotInit) {
+    return how == Compare::kInexact || current.kind == RegKind::kNotInit;
+  }
+  if (old_reg.kind != current.kind || old_reg.flags != current.flags) return false;
+  const bool within = current.var.IsSubsetOf(old_reg.var);
+  switch (old_reg.kind) {
+    case RegKind::kScalar: {
+      const bool matters = old_reg.precise || !privileged();
+      if (!matters && how == Compare::kInexact) return true;
+      const bool old_delta = (old_reg.id & kLinkedByDelta) != 0;
+      const bool new_delta = (current.id & kLinkedByDelta) != 0;
+      if (old_delta && (!new_delta || old_reg.off != current.off)) return false;
+      if (old_reg.id != 0 && !old_delta && new_delta) return false;
+      return ids_.SameScalar(old_reg.id, current.id) && within;
+    }
+    case RegKind::kMapKey:
+    case RegKind::kMapValue:
+    case RegKind::kMemory:
+      return SameShape(old_reg, current) && within && ids_.Same(old_reg.id, current.id) &&
+             ids_.Same(old_reg.ref_id, current.ref_id);
+    case RegKind::kPacket:
+    case RegKind::kPacketMeta:
+      if (old_reg.range < 0 || current.range < 0) {
+        if (old_reg.range != current.range) return false;
+      } else if (old_reg.range > current.range) {
+        return false;
+      }
+      return old_reg.off == current.off && ids_.Same(old_reg.id, current.id) && within;
+    case RegKind::kNotInit:
+    case RegKind::kContext:
+    case RegKind::kMapPointer:
+    case RegKind::kStack:
+    case RegKind::kPacketEnd:
+    case RegKind::kFunction:
+      return exact();
+  }
+  return false;
+}
+
+bool Verifier::StackCovers(const Frame& old_frame, const Frame& current, Compare how) {
+  const Register unknown = Register::Unknown();
+  const auto number_in = [&](const StackSlot& slot) -> const Register* {
+    if (slot.IsFullScalarSpill()) return &slot.reg;
+    return IsAllMisc(slot, privileged()) ? &unknown : nullptr;
+  };
+  if (how != Compare::kInexact && old_frame.stack.size() > current.stack.size()) return false;
+  for (size_t i = 0; i < old_frame.stack.size(); ++i) {
+    const StackSlot& old_slot = old_frame.stack[i];
+    if (how == Compare::kInexact && (old_frame.read >> i & 1) == 0) continue;
+    const StackSlot* slot = i < current.stack.size() ? &current.stack[i] : nullptr;
+    if (how != Compare::kInexact && old_slot.bytes != slot->bytes) return false;
+    if (slot != nullptr && how == Compare::kInexact) {
+      const Register* old_number = number_in(old_slot);
+      const Register* number = number_in(*slot);
+      if (old_number != nullptr && number != nullptr) {
+        if (!RegisterCovers(*old_number, *number, how)) return false;
+        continue;
+      }
+    }
+    for (size_t b = 0; b < kSlotBytes; ++b) {
+      const StackByte old_byte = old_slot.bytes[b];
+      if (old_byte == StackByte::kInvalid) continue;
+      if (old_byte == StackByte::kMisc && privileged() && how == Compare::kInexact) continue;
+      if (slot == nullptr) return false;
+      if (old_byte == StackByte::kMisc && slot->bytes[b] == StackByte::kZero) continue;
+      if (old_byte != slot->bytes[b]) return false;
+    }
+    if (old_slot.IsSpill() && !RegisterCovers(old_slot.reg, slot->reg, how)) return false;
+  }
+  return true;
+}
+
+bool Verifier::FramesEqual(const Frame& old_frame, const Frame& current, uint16_t live,
+                           Compare how) {
+  for (size_t i = 0; i < old_frame.regs.size(); ++i) {
+    if (how != Compare::kExact && i < 10 && (live >> i & 1) == 0) continue;
+    if (!RegisterCovers(old_frame.regs[i], current.regs[i], how)) return false;
+  }
+  return StackCovers(old_frame, current, how);
+}
+
+bool Verifier::StatesEqual(const State& old_state, const State& current, Compare how) {
+  if (!SameCallsites(old_state, current)) return false;
+  if (old_state.refs.size() != current.refs.size()) return false;
+  ids_.Reset(next_id_);
+  for (size_t i = 0; i < old_state.refs.size(); ++i) {
+    if (!ids_.Same(old_state.refs[i].id, current.refs[i].id)) return false;
+  }
+  for (uint32_t i = 0; i <= old_state.depth; ++i) {
+    const uint32_t at = i == old_state.depth ? old_state.insn : old_state.frames[i + 1]->callsite;
+    if (!FramesEqual(*old_state.frames[i], *current.frames[i], info(at).live_before, how)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// A quick look before the exact comparison.
+bool Verifier::StatesMaybeLoop(const State& old_state, const State& current) const {
+  if (old_state.depth != current.depth) return false;
+  for (size_t i = 0; i < 11; ++i) {
+    const Register& a = old_state.reg(i);
+    const Register& b = current.reg(i);
+    if (!SameShape(a, b) || a.id != b.id || a.ref_id != b.ref_id || !(a.var == b.var)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Forgets what no path from this finished state read.
+void Verifier::Clean(State& s) {
+  s.cleaned = true;
+  for (uint32_t f = 0; f <= s.depth; ++f) {
+    Frame& frame = *s.frames[f];
+    const uint32_t at = f == s.depth ? s.insn : s.frames[f + 1]->callsite;
+    const uint16_t live = info(at).live_before;
+    for (size_t i = 0; i < 10; ++i) {
+      if ((live >> i & 1) == 0) frame.regs[i] = Register{};
+    }
+    for (size_t i = 0; i < frame.stack.size(); ++i) {
+      if ((frame.read >> i & 1) == 0) frame.stack[i] = StackSlot{};
+    }
+  }
+}
+
+size_t Verifier::BucketOf(uint32_t insn) const {
+  return (insn ^ current_->frame().callsite) % kept_.size();
+}
+
+// These slots of frame `f` are read here: they matter in the states on the path
+// up to where they were written.
+void Verifier::MarkSlotsRead(uint32_t f, uint64_t slots) {
+  slots &= ~state().frames[f]->written;
+  for (State* s = state().parent; s != nullptr && slots != 0 && s->depth >= f; s = s->parent) {
+    Frame& frame = *s->frames[f];
+    slots &= ~frame.read;
+    frame.read |= slots;
+    slots &= ~frame.written;
+  }
+}
+
+// What mattered from `old_state` on matters here, since this path goes on alike.
+bool Verifier::PropagateFrom(const State& old_state) {
+  for (uint32_t f = 0; f <= old_state.depth; ++f) {
+    MarkSlotsRead(f, old_state.frames[f]->read);
+  }
+  PrecisionRequest request;
+  request.frame = state().depth;
+  for (uint32_t f = 0; f <= old_state.depth; ++f) {
+    const Frame& frame = *old_state.frames[f];
+    const bool all = old_state.in_loop != 0;
+    for (size_t i = 0; i < 10; ++i) {
+      const Register& r = frame.regs[i];
+      if (r.IsScalar() && (r.precise || all)) {
+        request.regs[f] = static_cast<uint16_t>(request.regs[f] | 1u << i);
+      }
+    }
+    for (size_t i = 0; i < frame.stack.size(); ++i) {
+      const StackSlot& slot = frame.stack[i];
+      const bool wanted = slot.IsScalarSpill() && (slot.reg.precise || all);
+      if (wanted && (frame.read >> i & 1) != 0) request.slots[f] |= uint64_t{1} << i;
+    }
+  }
+  return Backtrack(request);
+}
+
+uint32_t Verifier::LoopOf(State& header) {
+  if (header.heads_loop == 0) {
+    outer_loop_.push_back(0);
+    header.heads_loop = static_cast<uint32_t>(outer_loop_.size() - 1);
+  }
+  return header.heads_loop;
+}
+
+bool Verifier::IsOnPath(uint32_t loop) const {
+  for (const State* s = current_->parent; s != nullptr; s = s->parent) {
+    if (s->heads_loop == loop) return true;
+  }
+  return false;
+}
+
+// The states of this path, back to the entry of `loop`, are part of it.
+void Verifier::MarkInLoop(uint32_t loop) {
+  for (State* s = state().parent; s != nullptr; s = s->parent) {
+    if (s->heads_loop != 0 && s->heads_loop != loop) outer_loop_[s->heads_loop] = loop;
+    s->in_loop = loop;
+    for (uint32_t f = 0; f <= s->depth; ++f) s->frames[f]->read = ~uint64_t{0};
+    if (s->heads_loop == loop) break;
+  }
+}
+
+// A finished state of a loop covers this path. If the loop is still open, this
+// path belongs to it; if not, everything in that state matters here.
+bool Verifier::HitInLoop(State& old_state) {
+  for (uint32_t loop = old_state.in_loop; loop != 0; loop = outer_loop_[loop]) {
+    if (IsOnPath(loop)) {
+      MarkInLoop(loop);
+      return true;
+    }
+  }
+  return true;
+}
+
+// The nearest state kept at `insn` on this path before `from`.
+State* Verifier::PreviousEntry(State* from, uint32_t insn) {
+  if (from == nullptr) return nullptr;
+  for (State* s = from->parent; s != nullptr; s = s->parent) {
+    if (s->insn == insn && SameCallsites(*s, state())) return s;
+  }
+  return nullptr;
+}
+
+// Numbers that changed since the last time round and are not known to matter
+// become any number, so that the loop comes to an end.
+void Verifier::WidenImprecise(const State& previous, State& current) {
+  ids_.Reset(next_id_);
+  const auto widen = [&](const Register& before, Register& now) {
+    if (!before.IsScalar() || !now.IsScalar() || before.precise || now.precise) return;
+    if (!RegisterCovers(before, now, Compare::kExact)) now = Register::Unknown();
+  };
+  for (uint32_t f = 0; f <= previous.depth && f <= current.depth; ++f) {
+    const Frame& before = *previous.frames[f];
+    Frame& now = *current.frames[f];
+    for (size_t i = 0; i < 10; ++i) widen(before.regs[i], now.regs[i]);
+    for (size_t i = 0; i < std::min(before.stack.size(), now.stack.size()); ++i) {
+      if (before.stack[i].IsSpill() && now.stack[i].IsSpill()) {
+        widen(before.stack[i].reg, now.stack[i].reg);
+      }
+    }
+  }
+}
+
+// Compares the current state with those kept here, and keeps it if it may help
+// later paths. When to keep one, and when to drop one that never helps, follows
+// Linux, so that the number of processed instructions is alike.
+Verifier::Visit Verifier::VisitPrunePoint() {
+  State& current = state();
+  const InsnInfo& here = info(insn_);
+  const bool force_new = keep_all_states_ || here.checkpoint || current.history_end - current.history_begin > 40;
+  const uint64_t jumps = jumps_ - last_kept_jumps_;
+  const uint64_t insns = processed_ - last_kept_processed_;
+  bool add_new = force_new || (jumps >= 2 && insns >= 8);
+
+  auto& bucket = kept_[BucketOf(insn_)];
+  uint64_t count = 0;
+  const bool may_goto = Info(here.insn.op).kind == OpKind::kMayGoto;
+  for (size_t i = bucket.size(); i-- > 0;) {
+    State& old_state = *bucket[i];
+    ++count;
+    if (old_state.insn != insn_) continue;
+    if (old_state.branches != 0) {
+      if (may_goto && old_state.may_goto_depth != current.may_goto_depth &&
+          StatesEqual(old_state, current, Compare::kRangeWithin)) {
+        MarkInLoop(LoopOf(old_state));
+        ++old_state.hits;
+        return Visit::kSeen;
+      }
+      if (StatesMaybeLoop(old_state, current) &&
+          old_state.may_goto_depth == current.may_goto_depth &&
+          StatesEqual(old_state, current, Compare::kExact)) {
+        Reject(FindingCode::kInfiniteLoop, {insn_});
+        return Visit::kRefused;
+      }
+      if (!force_new && jumps < 20 && insns < 100) add_new = false;
+    } else {
+      if (!old_state.cleaned && SameCallsites(old_state, current)) Clean(old_state);
+      const bool in_loop = old_state.in_loop != 0;
+      if (StatesEqual(old_state, current, in_loop ? Compare::kRangeWithin : Compare::kInexact)) {
+        ++old_state.hits;
+        if (here.jump_point) PushHistory(0, 0);
+        if (in_loop) HitInLoop(old_state);
+        return PropagateFrom(old_state) ? Visit::kSeen : Visit::kRefused;
+      }
+    }
+    if (add_new) ++old_state.misses;
+    const uint32_t patience = here.checkpoint && old_state.branches > 0 ? 64 : 3;
+    if (old_state.misses > old_state.hits * patience + patience) {
+      old_state.evicted = true;
+      if (old_state.branches != 0) evicted_.push_back(std::move(bucket[i]));
+      bucket.erase(bucket.begin() + static_cast<std::ptrdiff_t>(i));
+      --kept_count_;
+    }
+  }
+  max_states_per_insn_ = std::max(max_states_per_insn_, count);
+  if (!add_new) return Visit::kNew;
+  KeepState();
+  return CheckMemoryBudget() ? Visit::kNew : Visit::kRefused;
+}
+
+void Verifier::KeepState() {
+  State& current = state();
+  ++total_states_;
+  ++kept_count_;
+  peak_states_ = std::max(peak_states_, kept_count_);
+  last_kept_jumps_ = jumps_;
+  last_kept_processed_ = processed_;
+  ForgetPrecision(current);
+  auto kept = std::make_unique<State>();
+  kept->CopyFrom(current, pool_);
+  kept->insn = insn_;
+  for (uint32_t f = 0; f <= kept->depth; ++f) {
+    kept->frames[f]->read = 0;
+    current.frames[f]->written = 0;
+  }
+  current.parent = kept.get();
+  current.first_insn = insn_;
+  current.history_begin = current.history_end;
+  kept_[BucketOf(insn_)].push_back(std::move(kept));
+}
+
+}  // namespace skep::verifier

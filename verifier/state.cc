@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verifier/state.h"
+
+namespace skep::verifier {
+
+void StackSlot::Scrub() {
+  if (IsSpill()) {
+    for (StackByte& b : bytes) {
+      if (b != StackByte::kInvalid) b = StackByte::kMisc;
+    }
+  }
+  reg = Register{};
+}
+
+FramePool::~FramePool() = default;
+
+FramePool::Ptr FramePool::New() {
+  std::unique_ptr<Frame> frame;
+  if (free_.empty()) {
+    frame = std::make_unique<Frame>();
+  } else {
+    frame = std::move(free_.back());
+    free_.pop_back();
+  }
+  bytes_ += sizeof(Frame) + frame->stack.capacity() * sizeof(StackSlot);
+  return Ptr(frame.release(), Return{this});
+}
+
+FramePool::Ptr FramePool::Copy(const Frame& from) {
+  Ptr frame = New();
+  const size_t before = frame->stack.capacity();
+  *frame = from;
+  bytes_ += (frame->stack.capacity() - before) * sizeof(StackSlot);
+  return frame;
+}
+
+void FramePool::Grow(Frame& frame, size_t slots) {
+  if (slots <= frame.stack.size()) return;
+  const size_t before = frame.stack.capacity();
+  frame.stack.resize(slots);
+  bytes_ += (frame.stack.capacity() - before) * sizeof(StackSlot);
+}
+
+void FramePool::Take(Frame* taken) {
+  std::unique_ptr<Frame> frame(taken);
+  bytes_ -= sizeof(Frame) + frame->stack.capacity() * sizeof(StackSlot);
+  frame->stack.clear();
+  frame->regs.fill(Register{});
+  frame->callsite = kMainCallsite;
+  frame->subprogram = 0;
+  frame->in_callback = false;
+  frame->read = frame->written = 0;
+  constexpr size_t kKeep = 64;
+  if (free_.size() < kKeep) free_.push_back(std::move(frame));
+}
+
+void State::CopyFrom(const State& from, FramePool& pool) {
+  depth = from.depth;
+  for (uint32_t i = 0; i < kMaxFrames; ++i) {
+    if (i <= depth) {
+      frames[i] = pool.Copy(*from.frames[i]);
+    } else {
+      frames[i].reset();
+    }
+  }
+  refs = from.refs;
+  parent = from.parent;
+  insn = from.insn;
+  first_insn = from.first_insn;
+  last_insn = from.last_insn;
+  history_begin = from.history_begin;
+  history_end = from.history_end;
+  may_goto_depth = from.may_goto_depth;
+  callback_depth = from.callback_depth;
+}
+
+}  // namespace skep::verifier

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the verifier knows at one point of one path: registers, stack frames,
+// acquired references.
+//
+// Register is the abstract value of a register or of 8 bytes of stack. Two
+// values with the same id are related: scalars with one id are equal (or differ
+// by a constant, see kLinkedByDelta), maybe-null pointers with one id are null
+// together, packet pointers with one id share their variable part.
+//
+// Frame and State are plain values; State owns its frames through FramePool,
+// which recycles them, since paths are copied far more often than grown.
+//
+// Threads: used by one Verifier, which belongs to one call of Verify.
+
+#ifndef SKEP_VERIFIER_STATE_H_
+#define SKEP_VERIFIER_STATE_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "verifier/scalar.h"
+
+namespace skep::verifier {
+
+inline constexpr int kMaxFrames = 8;
+inline constexpr int kMaxStack = 512;           // bytes of one frame
+inline constexpr int kSlotBytes = 8;            // bytes of a stack slot
+inline constexpr int64_t kMaxVarOff = 1 << 29;  // offsets of pointers stay below
+inline constexpr int kMaxPacketOff = 0xffff;
+
+enum class RegKind : uint8_t {
+  kNotInit,
+  kScalar,
+  kContext,
+  kMapPointer,  // the map itself
+  kMapValue,
+  kMapKey,
+  kStack,
+  kPacket,
+  kPacketMeta,
+  kPacketEnd,
+  kMemory,    // `size` bytes: helper memory, ring buffer records, plain memory
+  kFunction,  // a subprogram
+};
+
+enum RegFlags : uint8_t {
+  kMaybeNull = 1u << 0,
+  kReadOnly = 1u << 1,
+  kRingbuf = 1u << 2,
+};
+
+// In Register::id of a scalar: equals the other scalars with this id plus
+// its own `off`.
+inline constexpr uint32_t kLinkedByDelta = 1u << 31;
+
+// Register::range of packet pointers that were compared with the end.
+inline constexpr int32_t kAtPacketEnd = -1;
+inline constexpr int32_t kBeyondPacketEnd = -2;
+
+struct Register {
+  RegKind kind = RegKind::kNotInit;
+  uint8_t flags = 0;     // RegFlags
+  bool precise = false;  // scalars: its value matters for later checks
+  uint8_t frame = 0;     // kStack: whose stack
+  int32_t off = 0;       // pointers: constant part of the offset
+  uint32_t id = 0;
+  uint32_t ref_id = 0;   // the acquired reference it stands for
+  uint32_t map = 0;      // map kinds: index into Verifier::maps()
+  union {
+    int32_t range = 0;    // packet kinds: bytes known to be there behind the id's base
+    uint32_t map_uid;     // map kinds: tells inner maps of different lookups apart
+    uint32_t size;        // kMemory
+    uint32_t subprogram;  // kFunction
+  };
+  Scalar var;  // scalars: the value; pointers: the variable part of the offset
+
+  bool IsScalar() const { return kind == RegKind::kScalar; }
+  bool IsPointer() const { return kind != RegKind::kScalar && kind != RegKind::kNotInit; }
+  bool MaybeNull() const { return (flags & kMaybeNull) != 0; }
+  bool IsPacket() const { return kind == RegKind::kPacket || kind == RegKind::kPacketMeta; }
+  bool IsPacketAny() const { return IsPacket() || kind == RegKind::kPacketEnd; }
+  bool IsNullConstant() const { return IsScalar() && var.bits.IsConst() && var.value() == 0; }
+  bool HasConstOffset() const { return var.bits.IsConst(); }
+
+  static Register Unknown() {
+    Register r;
+    r.kind = RegKind::kScalar;
+    return r;
+  }
+  static Register Number(uint64_t value) {
+    Register r;
+    r.kind = RegKind::kScalar;
+    r.var = Scalar::Const(value);
+    return r;
+  }
+  static Register Pointer(RegKind kind, uint8_t flags = 0) {
+    Register r;
+    r.kind = kind;
+    r.flags = flags;
+    r.var = Scalar::Const(0);
+    return r;
+  }
+  void ClearId() {
+    id = 0;
+    off = 0;
+  }
+};
+static_assert(std::is_trivially_copyable_v<Register> && sizeof(Register) <= 96);
+
+// What is known about one byte of stack.
+enum class StackByte : uint8_t {
+  kInvalid,  // never written
+  kMisc,     // some number
+  kZero,
+  kSpill,    // part of the register kept in StackSlot::reg
+};
+
+// 8 bytes of stack. bytes[0] has the lowest address. If bytes[0] is kSpill, reg
+// is the register stored there; a store of fewer bytes has fewer kSpill bytes.
+struct StackSlot {
+  std::array<StackByte, kSlotBytes> bytes{};
+  Register reg;
+
+  bool IsSpill() const { return bytes[0] == StackByte::kSpill; }
+  bool IsScalarSpill() const { return IsSpill() && reg.IsScalar(); }
+  bool IsFullScalarSpill() const {
+    return IsScalarSpill() && bytes[kSlotBytes - 1] == StackByte::kSpill;
+  }
+  // The register is gone; what was spilled is some number now.
+  void Scrub();
+};
+
+// Slot and byte of the stack address r10 + off, off < 0.
+constexpr int SlotOf(int64_t off) { return static_cast<int>((-off - 1) / kSlotBytes); }
+constexpr size_t ByteOf(int64_t off) { return static_cast<size_t>(off) & (kSlotBytes - 1); }
+
+inline constexpr uint32_t kMainCallsite = 0xffffffff;
+
+struct Frame {
+  std::array<Register, 11> regs;
+  uint32_t callsite = kMainCallsite;  // the call instruction, kMainCallsite in the outermost frame
+  uint32_t subprogram = 0;
+  bool in_callback = false;
+  // Stack slots read after this state by paths that go through it, unless
+  // written before; and slots written since the state before this one. One bit
+  // a slot. Liveness of the stack is computed with them (prune.cc).
+  uint64_t read = 0;
+  uint64_t written = 0;
+  std::vector<StackSlot> stack;  // [i] is r10 - 8 * (i + 1)
+
+  Register& operator[](size_t i) { return regs[i]; }
+  const Register& operator[](size_t i) const { return regs[i]; }
+  int depth_bytes() const { return static_cast<int>(stack.size()) * kSlotBytes; }
+};
+
+struct Reference {
+  uint32_t id = 0;
+  uint32_t insn = 0;  // where it was acquired
+  friend bool operator==(const Reference&, const Reference&) = default;
+};
+
+// Hands out frames and takes them back, with their stack memory, and counts the
+// bytes in use.
+class FramePool {
+ public:
+  struct Return {
+    FramePool* pool = nullptr;
+    void operator()(Frame* frame) const { pool->Take(frame); }
+  };
+  using Ptr = std::unique_ptr<Frame, Return>;
+
+  FramePool() = default;
+  FramePool(const FramePool&) = delete;
+  FramePool& operator=(const FramePool&) = delete;
+  ~FramePool();
+
+  Ptr New();
+  Ptr Copy(const Frame& frame);
+  uint64_t bytes() const { return bytes_; }
+  void Grow(Frame& frame, size_t slots);
+
+ private:
+  void Take(Frame* frame);
+  std::vector<std::unique_ptr<Frame>> free_;
+  uint64_t bytes_ = 0;
+};
+
+struct State {
+  std::array<FramePool::Ptr, kMaxFrames> frames;
+  uint32_t depth = 0;  // index of the current frame
+  std::vector<Reference> refs;
+
+  // Where it stands in the exploration (explore.cc, precision.cc).
+  State* parent = nullptr;       // the state kept last on this path
+  uint32_t branches = 1;         // paths from here that are not finished
+  uint32_t insn = 0;             // kept states: where
+  uint32_t first_insn = 0;       // first instruction after the parent state
+  uint32_t last_insn = 0;        // last instruction before this state
+  uint32_t history_begin = 0;    // its part of Verifier::history_
+  uint32_t history_end = 0;
+  uint32_t may_goto_depth = 0;
+  uint32_t callback_depth = 0;
+  // Kept states only.
+  bool cleaned = false;          // dead registers and slots are forgotten
+  bool evicted = false;          // no longer compared with, kept for its children
+  // Some path from here came back to a state kept before it: what matters here
+  // is not known by marks, so that all of it does. The loop (prune.cc), 0 if none.
+  uint32_t in_loop = 0;
+  uint32_t heads_loop = 0;       // the loop that this state is the entry of
+  uint32_t hits = 0;
+  uint32_t misses = 0;
+
+  Frame& frame() { return *frames[depth]; }
+  const Frame& frame() const { return *frames[depth]; }
+  Register& reg(size_t i) { return frames[depth]->regs[i]; }
+  const Register& reg(size_t i) const { return frames[depth]->regs[i]; }
+  // Copies what describes the path: frames, references and position in it.
+  void CopyFrom(const State& from, FramePool& pool);
+};
+
+// Calls f(Register&) for each register and each spilled register of all frames.
+template <class F>
+void ForEachRegister(State& state, F&& f) {
+  for (uint32_t i = 0; i <= state.depth; ++i) {
+    Frame& frame = *state.frames[i];
+    for (Register& r : frame.regs) f(r);
+    for (StackSlot& slot : frame.stack) {
+      if (slot.IsSpill()) f(slot.reg);
+    }
+  }
+}
+
+}  // namespace skep::verifier
+
+#endif  // SKEP_VERIFIER_STATE_H_

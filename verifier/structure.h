@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be said about a program before any path is followed: every
+// instruction decodes, jumps stay inside their function, every instruction is
+// reachable; where functions start; where exploration compares states; which
+// registers are live.
+//
+// Threads: pure functions over values.
+
+#ifndef SKEP_VERIFIER_STRUCTURE_H_
+#define SKEP_VERIFIER_STRUCTURE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "skep/program.h"
+#include "skep/verify.h"
+
+#include "isa/decode.h"
+#include "verifier/findings.h"
+
+namespace skep::verifier {
+
+inline constexpr uint32_t kMaxSubprograms = 256;
+inline constexpr uint32_t kMaxMaps = 64;
+inline constexpr uint32_t kMaxUnprivilegedInsns = 4096;
+
+// One instruction slot.
+struct InsnInfo {
+  DecodedInsn insn;           // op is kInvalid in the second slot of a wide load
+  uint16_t live_before = 0;   // registers that are read later; bit 10 unused
+  uint16_t subprogram = 0;
+  bool prune_point = false;   // states are compared here
+  bool jump_point = false;    // may follow another than the slot before it
+  bool checkpoint = false;    // a state is always kept here
+  bool calls_back = false;    // a helper that calls a subprogram at once
+};
+
+struct SubprogramInfo {
+  uint32_t start = 0;
+  uint32_t end = 0;
+  bool is_global = false;
+  bool has_tail_call = false;
+  bool has_ld_abs = false;
+  bool changes_packet = false;  // it, or what it calls, moves packet data
+  bool calls_tail_call = false;  // it, or what it calls, makes tail calls
+  bool is_callback = false;
+  bool called = false;          // a global function that a verified path calls
+  bool verified = false;        // its own paths were followed
+  uint32_t stack_depth = 0;     // bytes, found while exploring
+};
+
+struct Structure {
+  std::vector<InsnInfo> insns;
+  std::vector<SubprogramInfo> subprograms;
+
+  // Set if the program is refused.
+  FindingCode failed = FindingCode::kNone;
+  uint32_t failed_at = 0;
+  std::string message;
+
+  // The subprogram that starts at `slot`, or -1.
+  int SubprogramAt(int64_t slot) const;
+};
+
+// Examines `program`. `helpers` tells which calls change packet data or call back.
+Structure Examine(const Program& program, const Environment& environment,
+                  const VerifyOptions& options);
+
+// Some helper with this id, whatever program class it is for; null if there is
+// none. All prototypes of one id have the same flags and argument registers.
+const HelperSpec* FindAnyHelper(const Environment& environment, uint32_t id);
+
+// Fills InsnInfo::live_before (liveness.cc).
+//
+// Sound because: a register is left out only if every path from the instruction
+// writes it before it reads it, over all edges of the control flow graph.
+void ComputeLiveRegisters(Structure& structure, const Environment& environment);
+
+}  // namespace skep::verifier
+
+#endif  // SKEP_VERIFIER_STRUCTURE_H_

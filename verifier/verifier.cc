@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verifier/verifier.h"
+
+#include <algorithm>
+
+#include "isa/disasm.h"
+
+namespace skep::verifier {
+namespace {
+
+bool IsTracing(ProgramTypeId type) {
+  return type == ProgramTypeId::kKprobe || type == ProgramTypeId::kTracepoint ||
+         type == ProgramTypeId::kPerfEvent || type == ProgramTypeId::kRawTracepoint ||
+         type == ProgramTypeId::kRawTracepointWritable;
+}
+
+bool WorksInSleepable(MapType type) {
+  switch (type) {
+    case MapType::kHash:
+    case MapType::kLruHash:
+    case MapType::kArray:
+    case MapType::kPercpuHash:
+    case MapType::kPercpuArray:
+    case MapType::kLruPercpuHash:
+    case MapType::kArrayOfMaps:
+    case MapType::kHashOfMaps:
+    case MapType::kRingbuf:
+    case MapType::kUserRingbuf:
+    case MapType::kInodeStorage:
+    case MapType::kSkStorage:
+    case MapType::kTaskStorage:
+    case MapType::kCgrpStorage:
+    case MapType::kQueue:
+    case MapType::kStack:
+    case MapType::kArena:
+    case MapType::kInsnArray:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Verifier::Verifier(const Program& program, const Environment& environment,
+                   const VerifyOptions& options)
+    : program_(program),
+      environment_(environment),
+      options_(options),
+      strict_alignment_(options.strict_alignment ||
+                        (program.data().flags & kProgStrictAlignment) != 0),
+      keep_all_states_((program.data().flags & kProgTestStateFreq) != 0),
+      outer_loop_{0},
+      log_(options.log_level, options.log_limit) {}
+
+Verifier::~Verifier() = default;
+
+bool Verifier::Reject(FindingCode code, Args args) {
+  return Reject(code, FillIn(RowOf(code).text, args));
+}
+
+bool Verifier::Reject(FindingCode code, std::string message) {
+  const FindingRow& row = RowOf(code);
+  Finding finding;
+  finding.code = code;
+  finding.sys_errno = row.sys_errno;
+  finding.unsupported = row.kind == FindingKind::kUnsupported;
+  finding.insn = insn_;
+  finding.message = std::move(message);
+  finding.advice = row.advice;
+  if (insn_ < structure_.insns.size() && info(insn_).insn.op != Op::kInvalid) {
+    finding.instruction = Disassemble(info(insn_).insn);
+  }
+  if (const SourceLine* line = program_.LineAt(insn_);
+      line != nullptr && insn_ < structure_.insns.size()) {
+    finding.source = std::string(line->file) + ":" + std::to_string(line->line) + ": " + std::string(line->text);
+  }
+  if (current_ != nullptr) {
+    finding.registers = FrameText(state(), state().depth, maps_, nullptr);
+    if (!finding.registers.empty()) finding.registers.erase(0, 1);
+  }
+  if (log_.Any()) log_.Append(finding.message + "\n");
+  findings_.push_back(std::move(finding));
+  return false;
+}
+
+void Verifier::Note(FindingCode code, Args args) {
+  if (log_.Any()) log_.Append(FillIn(RowOf(code).text, args) + "\n");
+}
+
+uint32_t Verifier::MapIndexOf(const MapSpec& spec) {
+  const auto it = std::find(maps_.begin(), maps_.end(), &spec);
+  if (it != maps_.end()) return static_cast<uint32_t>(it - maps_.begin());
+  maps_.push_back(&spec);
+  const auto& btf = program_.data().btf;
+  fields_.push_back(btf != nullptr ? FindSpecialFields(*btf, spec.btf_value_type_id)
+                                   : std::vector<SpecialField>{});
+  return static_cast<uint32_t>(maps_.size() - 1);
+}
+
+bool Verifier::CheckMap(const MapSpec& m, const std::vector<SpecialField>& fields) {
+  const ProgramTypeId type = program_.type();
+  const auto has = [&](std::initializer_list<SpecialKind> kinds) {
+    return std::any_of(fields.begin(), fields.end(), [&](const SpecialField& f) {
+      return std::find(kinds.begin(), kinds.end(), f.kind) != kinds.end();
+    });
+  };
+  if (IsTracing(type) && has({SpecialKind::kListHead, SpecialKind::kRbRoot})) {
+    return Reject(FindingCode::kTracingMapField, {"bpf_{list_head,rb_root}"});
+  }
+  if (has({SpecialKind::kSpinLock, SpecialKind::kResSpinLock})) {
+    if (type == ProgramTypeId::kSocketFilter) return Reject(FindingCode::kSocketFilterSpinLock, {});
+    if (IsTracing(type)) return Reject(FindingCode::kTracingMapField, {"bpf_spin_lock"});
+  }
+  if (IsTracing(type) && has({SpecialKind::kTimer})) {
+    return Reject(FindingCode::kTracingMapField, {"bpf_timer"});
+  }
+  if (IsTracing(type) && has({SpecialKind::kWorkqueue})) {
+    return Reject(FindingCode::kTracingMapField, {"bpf_wq"});
+  }
+  if (program_.data().sleepable && !WorksInSleepable(m.type)) {
+    return Reject(FindingCode::kMapTypeInSleepable, {});
+  }
+  return true;
+}
+
+// Maps that the program loads must suit its type.
+bool Verifier::CheckMaps() {
+  for (const MapSpec& m : program_.maps()) MapIndexOf(m);
+  for (const InsnInfo& slot : structure_.insns) {
+    if (slot.insn.op == Op::kInvalid) continue;
+    const OpKind kind = Info(slot.insn.op).kind;
+    if (kind != OpKind::kLoadMapFd && kind != OpKind::kLoadMapIdx &&
+        kind != OpKind::kLoadMapValue && kind != OpKind::kLoadMapIdxValue) {
+      continue;
+    }
+    const auto index = static_cast<uint32_t>(slot.insn.imm);
+    insn_ = static_cast<uint32_t>(&slot - structure_.insns.data());
+    if (!CheckMap(map(index), fields_[index])) return false;
+  }
+  return true;
+}
+
+bool Verifier::SetUpEntry(uint32_t subprogram) {
+  current_ = std::make_unique<State>();
+  State& s = state();
+  s.frames[0] = pool_.New();
+  Frame& frame = *s.frames[0];
+  frame.subprogram = subprogram;
+  frame.regs[10] = Register::Pointer(RegKind::kStack);
+  s.first_insn = structure_.subprograms[subprogram].start;
+  s.history_begin = s.history_end = 0;
+  history_.clear();
+  last_kept_jumps_ = jumps_;
+  last_kept_processed_ = processed_;
+  if (subprogram != 0) {
+    const GlobalPrototype& prototype = *PrototypeOf(subprogram);
+    if (prototype.failed != FindingCode::kNone) {
+      insn_ = s.first_insn;
+      return Reject(prototype.failed, prototype.message);
+    }
+    SetUpGlobalArguments(prototype);
+    return true;
+  }
+  if (type_->id == ProgramTypeId::kMemory) {
+    constexpr uint64_t kMaxMemory = uint64_t{1} << 29;
+    frame.regs[1] = Register::Pointer(RegKind::kMemory);
+    frame.regs[1].size = options_.memory_size;
+    frame.regs[2] = Register::Unknown();
+    frame.regs[2].var =
+        Scalar::FromRange(options_.memory_size, std::max<uint64_t>(kMaxMemory, options_.memory_size));
+  } else {
+    frame.regs[1] = Register::Pointer(RegKind::kContext);
+  }
+  return true;
+}
+
+bool Verifier::Run() {
+  insn_ = static_cast<uint32_t>(program_.insns().size());
+  const ProgramData& data = program_.data();
+  type_ = environment_.FindProgramType(data.type, data.expected_attach_type);
+  if (type_ == nullptr) {
+    return Reject(FindingCode::kUnknownProgramType, {static_cast<uint32_t>(data.type)});
+  }
+  if (type_->sleepable_only && !data.sleepable) return Reject(FindingCode::kSleepableOnly, {});
+  structure_ = Examine(program_, environment_, options_);
+  if (structure_.failed != FindingCode::kNone) {
+    insn_ = structure_.failed_at;
+    return Reject(structure_.failed, structure_.message);
+  }
+  prototypes_.resize(structure_.subprograms.size());
+  notes_.resize(structure_.insns.size());
+  kept_.resize(structure_.insns.size());
+  if (!CheckMaps() || !CheckSubprogramRules()) return false;
+  if (!Explore(0)) return false;
+  // Global functions that verified paths call; these may call others.
+  for (bool more = true; more;) {
+    more = false;
+    for (uint32_t s = 1; s < structure_.subprograms.size(); ++s) {
+      SubprogramInfo& sub = structure_.subprograms[s];
+      if (!sub.is_global || !sub.called || sub.verified) continue;
+      sub.verified = more = true;
+      if (log_.Paths()) {
+        log_.Append("Validating " + program_.subprograms()[s].name + "() func#" +
+                    std::to_string(s) + "...\n");
+      }
+      if (!Explore(s)) return false;
+      if (log_.Paths()) {
+        log_.Append("Func#" + std::to_string(s) + " ('" + program_.subprograms()[s].name +
+                    "') is safe for any args that match its prototype\n");
+      }
+    }
+  }
+  return CheckStackDepths();
+}
+
+// Tail calls and packet loads end a function in a way that only an int result
+// and BTF make sound.
+bool Verifier::CheckSubprogramRules() {
+  for (uint32_t s = 1; s < structure_.subprograms.size(); ++s) {
+    const SubprogramInfo& sub = structure_.subprograms[s];
+    insn_ = sub.start;
+    const bool has_btf =
+        program_.data().btf != nullptr && program_.subprograms()[s].btf_type_id != 0;
+    if (sub.has_tail_call && !has_btf) return Reject(FindingCode::kTailCallWithoutBtf, {});
+    if (sub.has_ld_abs && !has_btf) return Reject(FindingCode::kLdAbsWithoutBtf, {});
+  }
+  return true;
+}
+
+VerifierStatistics Verifier::statistics() const {
+  VerifierStatistics out;
+  out.processed = processed_;
+  out.total_states = total_states_;
+  out.peak_states = peak_states_;
+  out.max_states_per_insn = max_states_per_insn_;
+  out.stack_depth = stack_depth_;
+  out.peak_memory = peak_memory_;
+  return out;
+}
+
+std::shared_ptr<const model::Facts> Verifier::MakeFacts() const {
+  auto facts = std::make_shared<model::Facts>();
+  facts->insns.resize(notes_.size());
+  for (size_t i = 0; i < notes_.size(); ++i) {
+    const InsnNotes& notes = notes_[i];
+    model::InsnFact& fact = facts->insns[i];
+    fact = notes.fact;
+    const DecodedInsn& insn = structure_.insns[i].insn;
+    if (insn.op == Op::kInvalid) {
+      fact.reached = i > 0 && notes_[i - 1].fact.reached;
+      continue;
+    }
+    const OpInfo& op = Info(insn.op);
+    if (ClassOf(op.kind) == OpClass::kBranch && fact.reached) {
+      fact.never_taken = !notes.taken;
+      fact.never_falls_through = !notes.fell_through;
+    }
+    const bool divides = op.kind == OpKind::kDiv || op.kind == OpKind::kSDiv ||
+                         op.kind == OpKind::kMod || op.kind == OpKind::kSMod;
+    fact.nonzero_divisor = divides && fact.reached && !notes.zero_divisor_seen;
+    fact.lookup_not_null = notes.has_map && !notes.maybe_null_seen && notes.looked_up;
+  }
+  facts->subprograms.resize(structure_.subprograms.size());
+  for (size_t i = 0; i < structure_.subprograms.size(); ++i) {
+    const SubprogramInfo& sub = structure_.subprograms[i];
+    facts->subprograms[i] = {sub.stack_depth, sub.has_tail_call, sub.calls_tail_call,
+                             sub.is_callback};
+  }
+  facts->max_stack_depth = stack_depth_;
+  facts->context_bytes = context_bytes_;
+  return facts;
+}
+
+}  // namespace skep::verifier

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+// Verifier: one verification of one program. Follows every path, simulates each
+// instruction on abstract values, and stops a path where a state seen before
+// covers it.
+//
+// The members are grouped as the files that define them. A member that returns
+// bool returns false when the program is refused; the reason has then been
+// recorded by Reject.
+//
+// Threads: one thread, one program, then thrown away.
+
+#ifndef SKEP_VERIFIER_VERIFIER_H_
+#define SKEP_VERIFIER_VERIFIER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "skep/verify.h"
+
+#include "model/facts.h"
+#include "verifier/findings.h"
+#include "verifier/global_prototype.h"
+#include "verifier/log.h"
+#include "verifier/special_fields.h"
+#include "verifier/state.h"
+#include "verifier/structure.h"
+
+namespace skep::verifier {
+
+enum class Access : uint8_t { kRead, kWrite };
+
+// What a helper call has told so far while its arguments are checked in order.
+struct CallInfo {
+  const HelperSpec* helper = nullptr;
+  bool has_map = false;
+  uint32_t map = 0;
+  uint32_t map_uid = 0;
+  uint32_t reference = 0;     // ref_id of the argument that has one
+  int release_register = -1;
+  bool raw_mode = false;      // the memory argument may be uninitialised
+  int raw_register = -1;      // it, once its size is known; its bytes become written
+  int64_t raw_size = 0;
+  bool key_is_constant = false;
+  uint64_t key = 0;           // then: the map key, a u32
+  uint64_t memory_size = 0;   // kConstAllocSizeOrZero
+  uint64_t size_max = ~uint64_t{0};  // largest value of the size argument
+  uint32_t callback = 0;      // kFunction argument: the subprogram
+};
+
+// One step of a path that precision backtracking needs to know.
+struct HistoryEntry {
+  uint32_t insn = 0;
+  uint32_t previous = 0;
+  // kStackAccess with slot and frame; or which operand of a jump is a stack pointer.
+  uint32_t flags = 0;
+  uint64_t linked = 0;  // scalars with one id that a jump refined together
+};
+inline constexpr uint32_t kHistoryFrameMask = 7;
+inline constexpr uint32_t kHistorySlotShift = 3;
+inline constexpr uint32_t kHistorySlotMask = 63;
+inline constexpr uint32_t kHistoryStackAccess = 1u << 9;
+inline constexpr uint32_t kHistoryDstIsStack = 1u << 10;
+inline constexpr uint32_t kHistorySrcIsStack = 1u << 11;
+
+// Registers and stack slots whose precision is wanted, by frame.
+struct PrecisionRequest {
+  uint32_t frame = 0;
+  uint16_t regs[kMaxFrames] = {};
+  uint64_t slots[kMaxFrames] = {};
+
+  bool Empty() const;
+  bool HasReg(int reg) const { return (regs[frame] >> reg & 1) != 0; }
+  void SetReg(int reg) { regs[frame] = static_cast<uint16_t>(regs[frame] | 1u << reg); }
+  void ClearReg(int reg) { regs[frame] = static_cast<uint16_t>(regs[frame] & ~(1u << reg)); }
+};
+
+// Which scalars share an id: at most 6, packed into 64 bits for the history.
+class LinkedRegisters {
+ public:
+  struct Entry {
+    uint8_t frame;
+    uint8_t index;  // register or slot
+    bool is_register;
+  };
+  static LinkedRegisters Unpack(uint64_t packed);
+  uint64_t Pack() const;
+  bool Add(Entry e);
+  int size() const { return size_; }
+  const Entry* begin() const { return entries_; }
+  const Entry* end() const { return entries_ + size_; }
+
+ private:
+  Entry entries_[6];
+  int size_ = 0;
+};
+
+// Which id of one state stands for which id of another, while two are compared.
+class IdMap {
+ public:
+  void Reset(uint32_t next_temporary);
+  // Both 0, or the pair agrees with what was seen before.
+  bool Same(uint32_t old_id, uint32_t new_id);
+  // As Same; an old id of 0 needs nothing of the new one.
+  bool SameScalar(uint32_t old_id, uint32_t new_id);
+
+ private:
+  struct Pair {
+    uint32_t old_id, new_id;
+  };
+  std::vector<Pair> pairs_;
+  uint32_t next_temporary_ = 0;
+};
+
+enum class Compare : uint8_t {
+  kInexact,      // imprecise scalars and dead values do not matter
+  kExact,        // the same
+  kRangeWithin,  // ranges of all scalars lie within
+};
+
+// Byte `at` of what element 0 starts with; bytes that the object does not give
+// are zero.
+inline uint8_t InitialByte(const MapSpec& map, uint64_t at) {
+  if (map.initial_value == nullptr || at >= map.initial_value->size()) return 0;
+  return std::to_integer<uint8_t>((*map.initial_value)[at]);
+}
+
+// Linux makes device maps read-only for programs by itself.
+constexpr bool ReadOnlyForPrograms(const MapSpec& map) {
+  return (map.flags & kMapRdonlyProg) != 0 || map.type == MapType::kDevmap ||
+         map.type == MapType::kDevmapHash;
+}
+
+class Verifier {
+ public:
+  Verifier(const Program& program, const Environment& environment, const VerifyOptions& options);
+  ~Verifier();
+  // Returns true if the program is accepted.
+  bool Run();
+
+  std::vector<Finding> TakeFindings() { return std::move(findings_); }
+  std::string FinishLog(bool accepted, const VerifierStatistics& statistics);
+  VerifierStatistics statistics() const;
+  std::shared_ptr<const model::Facts> MakeFacts() const;
+
+ private:
+  // What paths have shown about an instruction.
+  struct InsnNotes {
+    model::InsnFact fact;
+    bool has_access = false;
+    RegKind access_kind = RegKind::kNotInit;  // of the pointer, to find mixed ones
+    uint8_t access_flags = 0;
+    bool zero_divisor_seen = false;
+    bool taken = false;
+    bool fell_through = false;
+    bool has_map = false;
+    bool has_index = false;
+    bool maybe_null_seen = false;
+    bool looked_up = false;  // a lookup gave a value on some path
+    uint64_t tail_call_index = model::kUnknownIndex;  // of the path followed now
+  };
+  enum class Visit : uint8_t { kNew, kSeen, kRefused };
+  struct Pending {
+    std::unique_ptr<State> state;
+    uint32_t insn;
+    int64_t previous;
+    size_t log_position;
+  };
+
+  // ---- verifier.cc: results
+  bool Reject(FindingCode code, Args args);
+  void Note(FindingCode code, Args args);
+  bool Reject(FindingCode code, std::string message);
+  bool CheckMaps();
+  bool CheckSubprogramRules();
+  bool CheckMap(const MapSpec& map, const std::vector<SpecialField>& fields);
+  bool SetUpEntry(uint32_t subprogram);
+  void SetUpGlobalArguments(const GlobalPrototype& prototype);
+
+  // ---- explore.cc: the walk over all paths
+  bool Explore(uint32_t subprogram);
+  bool Step(bool* path_ends);
+  bool StepLoad(const DecodedInsn& insn);
+  bool StepStore(const DecodedInsn& insn);
+  bool StepAtomic(const DecodedInsn& insn);
+  bool StepPacketLoad(const DecodedInsn& insn);
+  bool StepWideLoad(const DecodedInsn& insn);
+  bool StepCall(const DecodedInsn& insn);
+  bool StepExit(bool* path_ends);
+  bool CheckReturnValue();
+  State* PushPath(uint32_t insn, uint32_t previous);
+  bool PopPath();
+  void FinishPath();
+  void PushHistory(uint32_t flags, uint64_t linked);
+  bool CheckMemoryBudget();
+  void LogInsn();
+  void LogChanges();
+
+  // ---- prune.cc: states that cover others
+  Visit VisitPrunePoint();
+  bool StatesEqual(const State& old_state, const State& current, Compare how);
+  bool FramesEqual(const Frame& old_frame, const Frame& current, uint16_t live, Compare how);
+  bool RegisterCovers(const Register& old_reg, const Register& current, Compare how);
+  bool StackCovers(const Frame& old_frame, const Frame& current, Compare how);
+  bool StatesMaybeLoop(const State& old_state, const State& current) const;
+  void Clean(State& state);
+  void KeepState();
+  size_t BucketOf(uint32_t insn) const;
+  bool PropagateFrom(const State& old_state);
+  void MarkSlotsRead(uint32_t frame, uint64_t slots);
+  void MarkInLoop(uint32_t loop);
+  bool IsOnPath(uint32_t loop) const;
+  bool HitInLoop(State& old_state);
+  uint32_t LoopOf(State& header);
+  State* PreviousEntry(State* from, uint32_t insn);
+  void WidenImprecise(const State& previous, State& current);
+
+  // ---- precision.cc
+  bool MarkPrecise(int reg);
+  bool Backtrack(PrecisionRequest request);
+  enum class BacktrackResult : uint8_t { kOk, kGiveUp };
+  BacktrackResult BacktrackInsn(uint32_t insn, int64_t next, const HistoryEntry* entry,
+                                PrecisionRequest& request);
+  void MarkRequested(State& state, PrecisionRequest& request);
+  void SyncLinked(const HistoryEntry* entry, PrecisionRequest& request) const;
+  void MarkAllPrecise();
+  void ForgetPrecision(State& state);
+
+  // ---- alu.cc
+  bool StepAlu(const DecodedInsn& insn);
+  bool StepMove(const DecodedInsn& insn);
+  bool StepArithmetic(const DecodedInsn& insn);
+  bool PointerArithmetic(const DecodedInsn& insn, const Register& pointer, const Register& offset);
+  bool AddToPointer(const Register& pointer, const Register& offset, Register& out);
+  bool SubFromPointer(const Register& pointer, const Register& offset, Register& out);
+  bool CheckSaneOffset(const Register& reg, const Register& pointer);
+  bool CheckUnprivilegedArithmetic(const DecodedInsn& insn, const Register& out);
+  bool SplitScalar(const DecodedInsn& insn, const Register& src);
+  void LinkForMove(Register& src);
+
+  // ---- branches.cc
+  bool StepBranch(const DecodedInsn& insn);
+  bool StepMayGoto(const DecodedInsn& insn);
+  bool RefinePointers(const DecodedInsn& insn, State& fall, State& jump);
+  int DecidePointerBranch(OpKind kind, const Register& a, const Register& b) const;
+  int DecidePacketBranch(OpKind kind, const Register& a, const Register& b) const;
+  int DecideBranchOf(OpKind kind, int width, const Register& a, const Register& b) const;
+  bool MatchPacketPointers(OpKind kind, const DecodedInsn& insn, State& fall, State& jump);
+  void FindGoodPacketPointers(State& state, const Register& pointer, bool open);
+  void MarkPacketEnd(State& state, int reg, bool open);
+  void MarkNullness(State& state, int reg, bool is_null);
+  void MarkNotNull(Register& reg);
+  void CollectLinked(uint32_t id, LinkedRegisters* out);
+  void SyncLinkedRegisters(State& state, const Register& known, const LinkedRegisters& linked);
+  bool NotNull(const Register& reg) const;
+
+  // ---- memory.cc
+  // Checks an access of `size` bytes at the pointer in register `reg` plus
+  // `off`. value_reg: for reads the register that gets the value, for writes
+  // the one whose value is stored; -1 for none.
+  bool CheckMemory(int reg, int32_t off, int size, Access access, int value_reg, bool strict,
+                   bool sign_extend);
+  bool CheckAlignment(const Register& reg, int64_t off, int size, bool strict);
+  bool CheckRegion(int reg, int64_t off, int64_t size, uint64_t region, bool zero_allowed);
+  bool CheckRange(int reg, int64_t off, int64_t size, uint64_t region, bool zero_allowed);
+  bool CheckMapAccessRights(int reg, int64_t off, int64_t size, Access access);
+  bool CheckMapValue(int reg, int64_t off, int64_t size, bool zero_allowed);
+  bool CheckSpecialFields(int reg, int64_t off, int64_t size);
+  uint32_t MapIndexOf(const MapSpec& spec);
+  bool CheckPacket(int reg, int64_t off, int64_t size, bool zero_allowed);
+  bool CheckPointerOffset(const Register& reg, int number, bool fixed_allowed);
+  bool AccessContext(int reg, int64_t off, int size, Access access, int value_reg,
+                     bool sign_extend);
+  bool AccessMapValue(int reg, int64_t off, int size, Access access, int value_reg,
+                      bool sign_extend);
+  bool AccessPacket(int reg, int64_t off, int size, Access access, int value_reg);
+  bool AccessMapPointer(int reg, int64_t off, Access access);
+  bool AccessMemory(int reg, int64_t off, int size, Access access, int value_reg);
+  bool ReadConstant(const MapSpec& map, int64_t off, int size, bool sign_extend,
+                    uint64_t* value) const;
+  void NoteAccess(const Register& pointer);
+  bool CheckSameKind(const Register& pointer);
+  bool LeaksPointer(int reg) const;
+
+  // ---- memory_stack.cc
+  bool CheckStackBounds(int reg, int64_t off, int64_t size, Access access);
+  bool AccessStack(int reg, int64_t off, int size, Access access, int value_reg);
+  bool ReadStackFixed(Frame& frame, int64_t off, int size, int dst);
+  bool ReadStackVariable(int reg, int64_t off, int size, int dst);
+  bool WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, int size, int value_reg);
+  bool WriteStackVariable(int reg, int64_t off, int size, int value_reg);
+  bool CheckStackArgument(int reg, int64_t off, int64_t size, bool zero_allowed, Access access,
+                          CallInfo* call);
+  void SetFromBytes(Frame& frame, int64_t low, int64_t high, int dst);
+  void SaveRegister(Frame& frame, int64_t off, const Register& reg, int size);
+
+  // ---- calls_helper.cc
+  bool CallHelper(const DecodedInsn& insn);
+  bool CheckHelperAllowed(const DecodedInsn& insn, const HelperSpec** helper);
+  bool CheckArgument(const HelperSpec& helper, int index, CallInfo& call);
+  bool CheckArgumentKind(const HelperSpec& helper, int index, const ArgSpec& arg);
+  bool CheckArgumentOffset(const Register& reg, int number, const ArgSpec& arg);
+  bool CheckHelperMemory(int reg, int64_t size, Access access, bool zero_allowed, CallInfo* call);
+  bool CheckSizeArgument(int reg, Access access, bool zero_allowed, CallInfo& call);
+  bool CheckConstString(int reg, const MapSpec** map, uint64_t* offset);
+  bool CheckSnprintf();
+  bool CheckMapHelper(const HelperSpec& helper, const CallInfo& call);
+  bool CheckHelperRules(const HelperSpec& helper, CallInfo& call);
+  bool SetHelperResult(const HelperSpec& helper, const CallInfo& call);
+  bool FindConstantKey(const Register& key, CallInfo& call);
+  void NoteCall(const HelperSpec& helper, const CallInfo& call);
+  bool ReleaseReference(uint32_t ref_id);
+  uint32_t AcquireReference();
+  bool CheckNoReferences(const char* where);
+  void InvalidatePackets();
+  void ClearCallerSaved();
+
+  // ---- calls_subprogram.cc
+  bool CallSubprogram(const DecodedInsn& insn);
+  bool CallGlobal(uint32_t subprogram);
+  bool CheckGlobalArguments(const GlobalPrototype& prototype);
+  bool CheckGlobalMemory(int reg, uint32_t size);
+  const GlobalPrototype* PrototypeOf(uint32_t subprogram);
+  bool ReturnFromSubprogram();
+  bool CheckStackDepths();
+  bool CheckStackDepthFrom(uint32_t subprogram);
+
+  // ---- shared by the groups
+  State& state() { return *current_; }
+  Register& reg(int i) { return current_->reg(static_cast<size_t>(i)); }
+  bool CheckSource(int reg);
+  bool CheckDestination(int reg);
+  void SetUnknown(int i);
+  uint32_t NewId() { return ++next_id_; }
+  const MapSpec& map(uint32_t index) const { return *maps_[index]; }
+  bool privileged() const { return options_.privileged; }
+  const InsnInfo& info(uint32_t i) const { return structure_.insns[i]; }
+  void TouchSlot(uint32_t frame, int64_t off);
+
+  const Program& program_;
+  const Environment& environment_;
+  const VerifyOptions& options_;
+  const bool strict_alignment_;  // the options or the program ask for it
+  const bool keep_all_states_;
+  const ProgramType* type_ = nullptr;
+  Structure structure_;
+  std::vector<const MapSpec*> maps_;  // the program's, then inner maps met on the way
+  std::vector<std::vector<SpecialField>> fields_;  // by map
+  std::vector<InsnNotes> notes_;
+  std::vector<std::unique_ptr<GlobalPrototype>> prototypes_;  // by subprogram, when asked for
+
+  FramePool pool_;
+  std::unique_ptr<State> current_;
+  std::vector<Pending> pending_;
+  std::vector<std::vector<std::unique_ptr<State>>> kept_;  // by BucketOf
+  std::vector<std::unique_ptr<State>> evicted_;
+  std::vector<HistoryEntry> history_;
+  bool history_open_ = false;  // the current instruction has an entry already
+  IdMap ids_;
+  std::vector<uint32_t> outer_loop_;  // by loop; loop 0 is none
+
+  uint32_t insn_ = 0;
+  uint32_t next_insn_ = 0;  // where the current instruction leads
+  int64_t previous_insn_ = -1;
+  uint32_t next_id_ = 0;
+  uint64_t processed_ = 0;
+  uint64_t jumps_ = 0;
+  uint64_t last_kept_processed_ = 0;
+  uint64_t last_kept_jumps_ = 0;
+  uint64_t total_states_ = 0;
+  uint64_t peak_states_ = 0;
+  uint64_t max_states_per_insn_ = 0;
+  uint64_t peak_memory_ = 0;
+  uint64_t kept_count_ = 0;
+  uint32_t stack_depth_ = 0;
+  uint32_t context_bytes_ = 0;  // one past the highest context byte accessed
+
+  Log log_;
+  StateChanges changes_;
+  bool print_full_state_ = true;
+  size_t insn_text_end_ = 0;  // of the log, just behind the last instruction printed
+  size_t insn_text_size_ = 0;
+  const SourceLine* last_line_ = nullptr;
+  std::vector<Finding> findings_;
+};
+
+}  // namespace skep::verifier
+
+#endif  // SKEP_VERIFIER_VERIFIER_H_

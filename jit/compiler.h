@@ -15,6 +15,7 @@
 #ifndef SKEP_JIT_COMPILER_H_
 #define SKEP_JIT_COMPILER_H_
 
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "jit/fusion.h"
 #include "jit/listing.h"
 #include "jit/masm.h"
+#include "jit/op_shape.h"
 #include "jit/program_shape.h"
 #include "model/execution_layout.h"
 
@@ -40,8 +42,8 @@ class Compiler {
   Result<void> Run() {
     SKEP_TRY_VOID(CheckOperations());
     shape_ = ProgramShape::Of(exec_, metered_);
-    PlaceBounds();
-    MakeLabels();
+    PlaceInsns();
+    MakeFunctionLabels();
     masm_.Reserve(bounds_.back());
     for (size_t f = 0; f < shape_.functions.size(); ++f) Function(f);
     Callbacks();
@@ -57,13 +59,7 @@ class Compiler {
 
   Result<void> CheckOperations() const {
     for (size_t i = 0; i < exec_.insns.size(); ++i) {
-      const OpKind kind = Info(exec_.insns[i].op).kind;
-      const OpClass op_class = ClassOf(kind);
-      const bool unknown =
-          op_class == OpClass::kCast || op_class == OpClass::kPacketLoad ||
-          op_class == OpClass::kMayGoto || kind == OpKind::kCallKfunc ||
-          (op_class == OpClass::kWideLoad && kind != OpKind::kLoadImm && kind != OpKind::kLoadFunc);
-      if (!unknown) continue;
+      if (!ShapeOf(exec_.insns[i].op).unknown) continue;
       return Error{ErrorCode::kUnsupported, exec_.name + ": instruction " +
                                                 std::to_string(OriginOf(static_cast<uint32_t>(i))) +
                                                 ": the compiler does not know " +
@@ -76,30 +72,42 @@ class Compiler {
 
   // bounds_[i]: an upper bound for the offset of instruction i from the start,
   // if all code before it were as long as it can be. Only differences count.
-  void PlaceBounds() {
+  // Also makes the labels of jump targets.
+  void PlaceInsns() {
     const size_t count = exec_.insns.size();
     bounds_.resize(count + 1);
+    labels_.resize(count);
     offsets_.resize(count + 1);
     uint32_t at = 0;
     for (size_t i = 0; i < count; ++i) {
       const ExecInsn& insn = exec_.insns[i];
-      if (shape_.insns[i].Has(kIsAligned)) at += Masm::kLoopAlignment - 1;
+      const InsnShape& shape = shape_.insns[i];
+      if (shape.Has(kIsAligned)) at += Masm::kLoopAlignment - 1;
+      if (shape.Has(kIsTarget)) labels_[i] = masm_.NewLabel();
       bounds_[i] = at;
       at += BoundOf(insn);
     }
     bounds_[count] = at;
   }
 
+  static constexpr auto kBounds = [] {
+    std::array<std::array<uint8_t, kOpCount>, 4> bounds{};
+    for (size_t i = 0; i < bounds.size(); ++i) {
+      for (size_t op = 0; op < kOpCount; ++op) {
+        const uint32_t bytes = Masm::MaxBytes(static_cast<Op>(op), (i & 1) != 0, (i & 2) != 0);
+        SKEP_CHECK(bytes <= 0xff);  // at compile time
+        bounds[i][op] = static_cast<uint8_t>(bytes);
+      }
+    }
+    return bounds;
+  }();
+
   uint32_t BoundOf(const ExecInsn& insn) const {
-    return Masm::MaxBytes(insn.op, insn.src == kFramePointer || insn.dst == kFramePointer,
-                          metered_);
+    const bool names_r10 = (insn.src == kFramePointer) | (insn.dst == kFramePointer);
+    return kBounds[(metered_ ? 2u : 0u) + (names_r10 ? 1u : 0u)][static_cast<size_t>(insn.op)];
   }
 
-  void MakeLabels() {
-    labels_.resize(exec_.insns.size());
-    for (size_t i = 0; i < labels_.size(); ++i) {
-      if (shape_.insns[i].Has(kIsTarget)) labels_[i] = masm_.NewLabel();
-    }
+  void MakeFunctionLabels() {
     for (size_t f = 0; f < shape_.functions.size(); ++f) {
       function_labels_.push_back(masm_.NewLabel());
       callback_labels_.push_back(
@@ -165,30 +173,32 @@ class Compiler {
   uint32_t Group(uint32_t i) {
     if (shape_.insns[i].Has(kIsDead)) return 1;
     const ExecInsn& insn = exec_.insns[i];
-    const OpInfo& info = Info(insn.op);
-    switch (ClassOf(info.kind)) {
+    const OpShape& op = ShapeOf(insn.op);
+    switch (op.op_class) {
       case OpClass::kAlu:
-        return Arithmetic(i, insn, info);
+        return Arithmetic(i, insn, op);
       case OpClass::kWideLoad:
-        if (info.kind == OpKind::kLoadFunc) {
+        if (op.kind == OpKind::kLoadFunc) {
           masm_.LoadFunction(insn.dst, callback_labels_[FunctionAt(insn.target)]);
         } else {
           masm_.LoadConstant(insn.dst, insn.wide());
         }
         return 1;
       case OpClass::kLoad:
+        Access(insn, op, {insn.src, kNoReg, 0, insn.off});
+        return 1;
       case OpClass::kStore:
-        Access(insn, info, AddressOf(insn, info));
+        Access(insn, op, {insn.dst, kNoReg, 0, insn.off});
         return 1;
       case OpClass::kAtomic:
-        masm_.Atomic(info.kind, info.width, AddressOf(insn, info), insn.src,
+        masm_.Atomic(op.kind, op.width, {insn.dst, kNoReg, 0, insn.off}, insn.src,
                      shape_.insns[i].live_after);
         return 1;
       case OpClass::kJump:
         JumpFrom(i, insn.target);
         return 1;
       case OpClass::kBranch:
-        return Branch(i, insn, info);
+        return Branch(i, insn, op);
       case OpClass::kCall:
         Call(i, insn);
         return 1;
@@ -203,27 +213,26 @@ class Compiler {
     SKEP_UNREACHABLE();
   }
 
-  static Operand SecondOperand(const ExecInsn& insn, const OpInfo& info) {
-    return UsesSrcRegister(info.operands) ? Operand::Of(insn.src) : Operand::Imm(insn.imm);
+  static Operand SecondOperand(const ExecInsn& insn, const OpShape& op) {
+    return op.second_is_reg ? Operand::Of(insn.src) : Operand::Imm(insn.imm);
   }
 
-  static Address AddressOf(const ExecInsn& insn, const OpInfo& info) {
-    return {info.operands == Operands::kDstMem ? insn.src : insn.dst, kNoReg, 0, insn.off};
-  }
-
-  uint32_t Arithmetic(uint32_t i, const ExecInsn& insn, const OpInfo& info) {
-    switch (info.kind) {
+  uint32_t Arithmetic(uint32_t i, const ExecInsn& insn, const OpShape& op) {
+    switch (op.kind) {
       case OpKind::kMov:
-        if (info.operands == Operands::kDstSrc && insn.dst != insn.src) {
-          if (const uint32_t count = AfterMove()) return count;
+        if (op.second_is_reg && insn.dst != insn.src) {
+          if (const uint32_t count = AfterMove(insn.dst)) return count;
         }
         break;
       case OpKind::kAdd:
       case OpKind::kSub:
-        if (const uint32_t count = AddressFrom()) return count;
+        if (const ExecInsn* next = window_.Next(1);
+            next != nullptr && (next->dst == insn.dst || next->src == insn.dst)) {
+          if (const uint32_t count = AddressFrom()) return count;
+        }
         break;
       case OpKind::kMul:
-        if (info.operands == Operands::kDstImm) {
+        if (!op.second_is_reg) {
           if (const auto run = MatchScaledAdd(window_)) {
             masm_.AddressOf(run->width, run->dst, run->address);
             return run->count;
@@ -234,38 +243,51 @@ class Compiler {
       case OpKind::kSDiv:
       case OpKind::kMod:
       case OpKind::kSMod:
-        masm_.Divide({info.kind, info.width, insn.dst, SecondOperand(insn, info),
+        masm_.Divide({op.kind, op.width, insn.dst, SecondOperand(insn, op),
                       !exec_.facts.empty() && exec_.facts[i].nonzero_divisor,
                       shape_.insns[i].live_after});
         return 1;
       default:
         break;
     }
-    masm_.Alu(info.kind, info.width, insn.dst, SecondOperand(insn, info));
+    masm_.Alu(op.kind, op.width, insn.dst, SecondOperand(insn, op));
     return 1;
   }
 
-  // A move of a register and what follows. Returns 0 if nothing goes with it.
-  uint32_t AfterMove() {
-    if (const auto run = MatchRotate(window_)) {
-      masm_.RotateLeft(run->width, run->dst, run->src, run->left);
-      return run->count;
+  // A move of a register to dst and what follows. Returns 0 if nothing goes
+  // with it.
+  uint32_t AfterMove(Reg dst) {
+    const ExecInsn* next = window_.Next(1);
+    if (next == nullptr || (next->dst != dst && next->src != dst)) return 0;
+    switch (ShapeOf(next->op).kind) {
+      case OpKind::kLsh:
+      case OpKind::kRsh:
+        if (const auto run = MatchRotate(window_)) {
+          masm_.RotateLeft(run->width, run->dst, run->src, run->left);
+          return run->count;
+        }
+        return 0;
+      case OpKind::kAnd:
+        if (const auto run = MatchZeroExtend(window_)) {
+          masm_.ZeroExtendTo(run->dst, run->src, run->bits);
+          return run->count;
+        }
+        return 0;
+      case OpKind::kMul:
+        if (const auto run = MatchMultiply(window_)) {
+          masm_.MultiplyBy(run->width, run->dst, run->src, run->factor);
+          return run->count;
+        }
+        return 0;
+      default:
+        return AddressFrom();
     }
-    if (const auto run = MatchZeroExtend(window_)) {
-      masm_.ZeroExtendTo(run->dst, run->src, run->bits);
-      return run->count;
-    }
-    if (const auto run = MatchMultiply(window_)) {
-      masm_.MultiplyBy(run->width, run->dst, run->src, run->factor);
-      return run->count;
-    }
-    return AddressFrom();
   }
 
   uint32_t AddressFrom() {
     const AddressRun run = MatchAddress(window_);
     if (const auto folded = FoldIntoAccess(window_, run)) {
-      Access(*folded->access, Info(folded->access->op), folded->address);
+      Access(*folded->access, ShapeOf(folded->access->op), folded->address);
       return run.count + 1;
     }
     if (run.count < 2) return 0;
@@ -273,13 +295,11 @@ class Compiler {
     return run.count;
   }
 
-  void Access(const ExecInsn& insn, const OpInfo& info, Address address) {
-    if (ClassOf(info.kind) == OpClass::kLoad) {
-      masm_.Load(info.width, info.kind == OpKind::kLoadSx, insn.dst, address);
+  void Access(const ExecInsn& insn, const OpShape& op, const Address& address) {
+    if (op.op_class == OpClass::kLoad) {
+      masm_.Load(op.width, op.kind == OpKind::kLoadSx, insn.dst, address);
     } else {
-      masm_.Store(
-          info.width, address,
-          info.operands == Operands::kMemImm ? Operand::Imm(insn.imm) : Operand::Of(insn.src));
+      masm_.Store(op.width, address, SecondOperand(insn, op));
     }
   }
 
@@ -301,19 +321,19 @@ class Compiler {
     masm_.Jump(To(i, target));
   }
 
-  uint32_t Branch(uint32_t i, const ExecInsn& insn, const OpInfo& info) {
+  uint32_t Branch(uint32_t i, const ExecInsn& insn, const OpShape& op) {
     uint32_t from = i;
     uint32_t target = insn.target;
     // `if c goto over; goto target; over:` is `if not c goto target`.
     const ExecInsn* next = window_.Next(1);
-    const bool invert = next != nullptr && target == i + 2 && ClassOf(next->op) == OpClass::kJump;
+    const bool invert = next != nullptr && target == i + 2 && ShapeOf(next->op).op_class == OpClass::kJump;
     if (invert) {
       from = i + 1;
       target = next->target;
     }
     if (target != from + 1) {
       MeterJump(from, target);
-      masm_.Branch(info.kind, info.width, insn.dst, SecondOperand(insn, info), invert,
+      masm_.Branch(op.kind, op.width, insn.dst, SecondOperand(insn, op), invert,
                    To(from, target));
     }
     return from - i + 1;

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "jit/op_shape.h"
+
 namespace skep::jit {
 namespace {
 
@@ -38,7 +40,7 @@ bool IsTerm(Op op, int width) {
                      : op == Op::kAdd32Imm || op == Op::kAdd32Reg || op == Op::kSub32Imm;
 }
 
-int WidthOf(const ExecInsn& insn) { return Info(insn.op).width; }
+int WidthOf(const ExecInsn& insn) { return ShapeOf(insn.op).width; }
 
 }  // namespace
 
@@ -68,13 +70,12 @@ std::optional<FoldedAccess> FoldIntoAccess(const Window& window, const AddressRu
   if (run.count == 0 || run.width != 64) return std::nullopt;
   const ExecInsn* access = window.Next(run.count);
   if (access == nullptr) return std::nullopt;
-  const OpInfo& info = Info(access->op);
-  const OpClass op_class = ClassOf(info.kind);
+  const OpShape& op = ShapeOf(access->op);
   const bool dead = !window.LiveAfter(run.count, run.dst);
-  if (op_class == OpClass::kLoad) {
+  if (op.op_class == OpClass::kLoad) {
     if (access->src != run.dst || (access->dst != run.dst && !dead)) return std::nullopt;
-  } else if (op_class == OpClass::kStore) {
-    const bool stores_dst = info.operands == Operands::kMemSrc && access->src == run.dst;
+  } else if (op.op_class == OpClass::kStore) {
+    const bool stores_dst = op.second_is_reg && access->src == run.dst;
     if (access->dst != run.dst || stores_dst || !dead) return std::nullopt;
   } else {
     return std::nullopt;

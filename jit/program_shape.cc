@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "jit/op_shape.h"
 #include "model/helper_entry.h"
 
 namespace skep::jit {
@@ -24,9 +25,6 @@ struct Effect {
   RegSet reads = 0;
   RegSet writes = 0;
 };
-
-bool ReadsDst(const OpInfo& info) { return info.Has(kReadsDst); }
-bool ReadsSrc(const OpInfo& info) { return info.Has(kReadsSrc); }
 
 Effect EffectOfCall(const ExecProgram& exec, uint32_t index) {
   switch (ClassifyCall(exec, index)) {
@@ -52,20 +50,14 @@ Effect EffectOfCall(const ExecProgram& exec, uint32_t index) {
   SKEP_UNREACHABLE();
 }
 
-Effect EffectOf(const ExecProgram& exec, uint32_t index, const OpInfo& info) {
+// Without branches for all but calls. The sets may hold r10.
+Effect EffectOf(const ExecProgram& exec, uint32_t index, const OpShape& op) {
   const ExecInsn& insn = exec.insns[index];
-  if (info.kind == OpKind::kCallHelper || info.kind == OpKind::kCallLocal) {
-    return EffectOfCall(exec, index);
-  }
-  Effect effect;
-  if (ReadsDst(info)) effect.reads |= Bit(insn.dst);
-  if (ReadsSrc(info)) effect.reads |= Bit(insn.src);
-  if (info.Has(kReadsR0) || info.kind == OpKind::kExit) effect.reads |= Bit(0);
-  if (info.Has(kWritesDst)) effect.writes |= Bit(insn.dst);
-  if (info.Has(kWritesSrc)) effect.writes |= Bit(insn.src);
-  if (info.Has(kWritesR0)) effect.writes |= Bit(0);
-  effect.reads &= kAllRegs;
-  return effect;
+  if (op.op_class == OpClass::kCall) return EffectOfCall(exec, index);
+  return {static_cast<RegSet>((op.reads_dst << insn.dst) | (op.reads_src << insn.src) |
+                              op.reads_r0),
+          static_cast<RegSet>((op.writes_dst << insn.dst) | (op.writes_src << insn.src) |
+                              op.writes_r0)};
 }
 
 class Analysis {
@@ -99,29 +91,28 @@ class Analysis {
   bool Survey(const model::ExecSubprogram& sub, FunctionShape& function) {
     Frame& frame = function.frame;
     bool needs_context = false;
-    bool uses_stack = false;
+    RegSet reads = 0;
+    RegSet writes = 0;
     for (uint32_t i = sub.start; i < sub.end; ++i) {
       const ExecInsn& insn = exec_.insns[i];
-      const OpInfo& info = Info(insn.op);
-      if (info.Has(kWritesDst)) {
-        SKEP_CHECK(insn.dst != kFramePointer);
-        frame.saved |= Bit(insn.dst);
-      }
-      if (info.Has(kWritesSrc)) frame.saved |= Bit(insn.src);
-      uses_stack |= (ReadsDst(info) && insn.dst == kFramePointer) ||
-                    (ReadsSrc(info) && insn.src == kFramePointer);
-      if (info.Has(kBranches)) {
+      const OpShape& op = ShapeOf(insn.op);
+      reads |= static_cast<RegSet>((op.reads_dst << insn.dst) | (op.reads_src << insn.src));
+      writes |= static_cast<RegSet>((op.writes_dst << insn.dst) | (op.writes_src << insn.src));
+      if (op.branches) {
         SKEP_CHECK(insn.target >= sub.start && insn.target < sub.end);
         if (MarkJump(i, insn.target) && metered_) needs_context = frame.calls = true;
-      } else if (info.kind == OpKind::kLoadFunc) {
-        SKEP_CHECK(insn.target < exec_.insns.size());
-        shape_.insns[insn.target].marks |= kIsCallback;
-      } else if (info.kind == OpKind::kCallHelper || info.kind == OpKind::kCallLocal) {
-        needs_context |= SurveyCall(i, frame);
+      } else if (op.special) {
+        if (op.kind == OpKind::kLoadFunc) {
+          SKEP_CHECK(insn.target < exec_.insns.size());
+          shape_.insns[insn.target].marks |= kIsCallback;
+        } else {
+          needs_context |= SurveyCall(i, frame);
+        }
       }
     }
-    frame.saved &= kCalleeSaved;
-    if (uses_stack) frame.stack_bytes = std::max(sub.stack_depth, 8u);
+    SKEP_CHECK((writes & Bit(kFramePointer)) == 0);
+    frame.saved = writes & kCalleeSaved;
+    if ((reads & Bit(kFramePointer)) != 0) frame.stack_bytes = std::max(sub.stack_depth, 8u);
     return needs_context;
   }
 
@@ -131,9 +122,9 @@ class Analysis {
     if (to > from) return false;
     shape_.insns[to].marks |= kIsLoopHead;
     // `if c goto head`, or `if c goto over; goto head; over:`.
-    const bool conditional = ClassOf(exec_.insns[from].op) == OpClass::kBranch ||
+    const bool conditional = ShapeOf(exec_.insns[from].op).op_class == OpClass::kBranch ||
                              (from > to && exec_.insns[from - 1].target == from + 1 &&
-                              ClassOf(exec_.insns[from - 1].op) == OpClass::kBranch);
+                              ShapeOf(exec_.insns[from - 1].op).op_class == OpClass::kBranch);
     loops_.push_back({to, from, conditional ? 1u : 2u});
     return true;
   }
@@ -196,28 +187,23 @@ class Analysis {
   }
 
   void SweepLiveness(const FunctionShape& function, bool first) {
+    RegSet next = kAllRegs;
     for (uint32_t i = function.end; i-- > function.start;) {
       InsnShape& shape = shape_.insns[i];
-      const ExecInsn& insn = exec_.insns[i];
-      const OpInfo& info = Info(insn.op);
-      RegSet after = 0;
-      if (!info.Has(kEndsPath) && info.kind != OpKind::kExit) {
-        after = i + 1 < function.end ? shape_.insns[i + 1].live_before : kAllRegs;
+      const OpShape& op = ShapeOf(exec_.insns[i].op);
+      RegSet after = op.falls_through ? next : RegSet{0};
+      if (op.branches) {
+        const uint32_t target = exec_.insns[i].target;
+        after |= first && target <= i ? kAllRegs : shape_.insns[target].live_before;
       }
-      if (info.Has(kBranches)) {
-        after |= first && insn.target <= i ? kAllRegs : shape_.insns[insn.target].live_before;
-      }
-      const Effect effect = EffectOf(exec_, i, info);
-      const OpClass op_class = ClassOf(info.kind);
-      const bool pure = op_class == OpClass::kAlu || op_class == OpClass::kWideLoad;
+      const Effect effect = EffectOf(exec_, i, op);
+      const bool dead = op.pure && (effect.writes & after) == 0;
+      const auto before =
+          static_cast<RegSet>(((after & ~effect.writes) | effect.reads) & kAllRegs);
+      next = dead ? after : before;
+      shape.marks = static_cast<uint8_t>((shape.marks & ~kIsDead) | (dead ? kIsDead : 0));
       shape.live_after = after;
-      if (pure && (effect.writes & after) == 0) {
-        shape.marks |= kIsDead;
-        shape.live_before = after;
-        continue;
-      }
-      shape.marks &= static_cast<uint8_t>(~kIsDead);
-      shape.live_before = static_cast<RegSet>((after & ~effect.writes) | effect.reads);
+      shape.live_before = next;
     }
   }
 

@@ -192,7 +192,7 @@ class Formatter {
     const char kind = Peek(1);
     if ((kind == 'k' || kind == 'u') && Peek(2) == 's') {
       at_ += 2;
-      return ConvertString(c, value);
+      return ConvertString({}, value);  // Linux ignores the width here
     }
     if (EndsWord(kind) || IsOneOf(kind, "KxsSB")) {
       if (const int error = Account(8, 4); error != 0) return error;
@@ -203,27 +203,28 @@ class Formatter {
     if ((kind == 'i' || kind == 'I') && (Peek(2) == '4' || Peek(2) == '6')) {
       const bool six = Peek(2) == '6';
       at_ += 2;
-      return PutAddress(c, kind == 'I', six, value);
+      return PutAddress(kind == 'I', six, value);
     }
     return -EINVAL;
   }
 
   // There is no symbol table here: symbols print as Linux prints unknown ones.
   // %p and %pK print the address itself, not a hash: it is the host's own.
-  void PutPointer(Conversion c, char kind, uint64_t value) {
+  void PutPointer(const Conversion& c, char kind, uint64_t value) {
     char text[2 * kPointerDigits];
     if (IsOneOf(kind, "sSB")) {
       std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
-    } else if (value == 0 && kind != 'x') {
-      std::snprintf(text, sizeof text, "(null)");
-      if (c.width == 0) c.width = kPointerDigits;
+      PutPadded(text, kind == 'B' ? Conversion{} : c);
+    } else if (c.width == 0) {
+      PrintNumber("%0*llx", kPointerDigits, value);
     } else {
-      std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+      // A width takes the place of the leading zeros.
+      std::snprintf(text, sizeof text, "%%%s*llx", c.flags.data());
+      PrintNumber(text, static_cast<int>(c.width), value);
     }
-    PutPadded(text, c);
   }
 
-  int PutAddress(const Conversion& c, bool separators, bool six, uint64_t value) {
+  int PutAddress(bool separators, bool six, uint64_t value) {
     const size_t bytes = six ? 16 : 4;
     if (kArgumentBytes - used_ < bytes) return -ENOSPC;
     std::array<uint8_t, 16> address{};
@@ -242,7 +243,7 @@ class Formatter {
     // The text is what Linux puts into its buffer, with a NUL.
     length = std::min(length, kArgumentBytes - used_ - 1);
     used_ += length + 1;
-    PutPadded({text, length}, c);
+    PutPadded({text, length}, {});  // Linux ignores the width here
     return 0;
   }
 

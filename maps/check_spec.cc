@@ -15,7 +15,7 @@ namespace {
 
 // KMALLOC_MAX_SIZE on machines with 4 KiB pages.
 constexpr uint64_t kMaxAllocation = uint64_t{4} << 20;
-constexpr uint64_t kHashElementHeader = 56;  // what hash sizes are reduced by
+constexpr uint64_t kHashElementHeader = 48;  // sizeof(struct htab_elem)
 constexpr uint32_t kMaxPercpuValue = 32768;  // PCPU_MIN_UNIT_SIZE
 constexpr uint32_t kMaxHashEntries = 1u << 27;
 constexpr uint32_t kLpmMinKey = 5;
@@ -36,8 +36,9 @@ struct Checker {
     return Refuse(ErrorCode::kResourceLimit, E2BIG, std::move(what));
   }
 
-  Result<void> Flags() const {
-    const uint32_t unknown = spec.flags & ~info.flags;
+  // `refused_later`: flags that are not for this type but are looked at again.
+  Result<void> Flags(uint32_t refused_later = 0) const {
+    const uint32_t unknown = spec.flags & ~(info.flags | refused_later);
     if (unknown != 0) return Invalid(fmt::format("flags {:#x} are not for this type", unknown));
     if ((spec.flags & kMapRdonlyProg) != 0 && (spec.flags & kMapWronlyProg) != 0) {
       return Invalid("flags ask for read-only and write-only for programs at once");
@@ -100,11 +101,10 @@ struct Checker {
   }
 
   Result<void> Hash(bool per_cpu, bool lru) const {
-    if (lru && (spec.flags & kMapNoPrealloc) != 0 &&
-        (spec.flags & ~(info.flags | kMapNoPrealloc)) == 0) {
+    SKEP_TRY_VOID(Flags(lru ? uint32_t{kMapNoPrealloc} : 0));
+    if (lru && (spec.flags & kMapNoPrealloc) != 0) {
       return Refuse(ErrorCode::kUnsupported, kEnotsupp, "BPF_F_NO_PREALLOC is not for LRU maps");
     }
-    SKEP_TRY_VOID(Flags());
     SKEP_TRY_VOID(SomeEntries());
     SKEP_TRY_VOID(SomeKey());
     SKEP_TRY_VOID(SomeValue());
@@ -129,7 +129,10 @@ struct Checker {
     return ValueAtMost(kMaxAllocation);
   }
 
-  Result<void> Bloom() const { return QueueOrStack(); }
+  Result<void> Bloom() const {
+    SKEP_TRY_VOID(ValueAtMost(kMaxAllocation));
+    return QueueOrStack();
+  }
 
   Result<void> LpmTrie() const {
     SKEP_TRY_VOID(SomeEntries());
@@ -184,6 +187,9 @@ Result<void> CheckMapSpec(const MapSpec& spec) {
                  EINVAL};
   }
   const Checker check{spec, *info};
+  if (info->max_map_extra == 0 && spec.map_extra != 0) {
+    return check.Invalid(fmt::format("map_extra is {:#x}, need 0", spec.map_extra));
+  }
   switch (spec.type) {
     case MapType::kHash:
       return check.Hash(false, false);

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/bpf_syscall.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace skep::test {
+namespace {
+
+enum Command {
+  kMapCreate = 0,
+  kMapLookup = 1,
+  kMapUpdate = 2,
+  kMapDelete = 3,
+  kMapNextKey = 4,
+  kProgramLoad = 5,
+  kProgramRun = 10,
+  kMapLookupAndDelete = 21,
+  kMapFreeze = 22,
+};
+
+struct CreateAttr {
+  uint32_t type, key_size, value_size, max_entries, flags, inner_fd, numa_node;
+  char name[16];
+  uint32_t ifindex, btf_fd, btf_key, btf_value, btf_vmlinux_value;
+  uint64_t extra;
+};
+struct ElementAttr {
+  uint32_t fd, padding;
+  uint64_t key, value, flags;
+};
+struct LoadAttr {
+  uint32_t type, insn_count;
+  uint64_t insns, license;
+  uint32_t log_level, log_size;
+  uint64_t log_buffer;
+  uint32_t kernel_version, flags;
+  char name[16];
+  uint32_t ifindex, attach_type;
+};
+struct RunAttr {
+  uint32_t fd, result, in_size, out_size;
+  uint64_t in, out;
+  uint32_t repeat, duration, context_in_size, context_out_size;
+  uint64_t context_in, context_out;
+};
+
+template <class Attr>
+int Bpf(Command command, Attr& attr) {
+  const long result = syscall(SYS_bpf, command, &attr, sizeof attr);
+  return result < 0 ? -errno : static_cast<int>(result);
+}
+
+uint64_t Address(const void* p) { return reinterpret_cast<uint64_t>(p); }
+
+uint64_t Encode(uint8_t code, int dst, int src, int16_t offset, int32_t imm) {
+  return code | static_cast<uint64_t>(dst | src << 4) << 8 |
+         uint64_t{static_cast<uint16_t>(offset)} << 16 | uint64_t{static_cast<uint32_t>(imm)} << 32;
+}
+
+int Element(Command command, const Fd& map, const void* key, const void* value, uint64_t flags) {
+  ElementAttr attr{static_cast<uint32_t>(map.get()), 0, Address(key), Address(value), flags};
+  return Bpf(command, attr);
+}
+
+Insns Wide(int dst, int source, uint32_t low, uint32_t high) {
+  return {Encode(0x18, dst, source, 0, static_cast<int32_t>(low)),
+          Encode(0, 0, 0, 0, static_cast<int32_t>(high))};
+}
+
+}  // namespace
+
+std::string WhyNoKernel() {
+  MapSpec spec;
+  spec.type = MapType::kHash;
+  spec.key_size = spec.value_size = 4;
+  spec.max_entries = 1;
+  const Fd fd = KernelMapCreate(spec);
+  return fd.ok() ? std::string() : std::string("bpf(2) is refused: ") + std::strerror(-fd.get());
+}
+
+uint32_t PossibleCpus() {
+  // "0-3", or "0".
+  std::ifstream file("/sys/devices/system/cpu/possible");
+  std::string text;
+  file >> text;
+  const size_t dash = text.rfind('-');
+  return static_cast<uint32_t>(std::stoul(dash == text.npos ? text : text.substr(dash + 1))) + 1;
+}
+
+Fd::~Fd() {
+  if (fd_ >= 0) close(fd_);
+}
+
+Fd KernelMapCreate(const MapSpec& spec, int inner) {
+  CreateAttr attr{};
+  attr.type = static_cast<uint32_t>(spec.type);
+  attr.key_size = spec.key_size;
+  attr.value_size = spec.value_size;
+  attr.max_entries = spec.max_entries;
+  attr.flags = spec.flags;
+  attr.inner_fd = static_cast<uint32_t>(inner);
+  attr.extra = spec.map_extra;
+  return Fd(Bpf(kMapCreate, attr));
+}
+
+int KernelMapLookup(const Fd& map, const void* key, void* value, uint64_t flags) {
+  return Element(kMapLookup, map, key, value, flags);
+}
+int KernelMapUpdate(const Fd& map, const void* key, const void* value, uint64_t flags) {
+  return Element(kMapUpdate, map, key, value, flags);
+}
+int KernelMapDelete(const Fd& map, const void* key) {
+  return Element(kMapDelete, map, key, nullptr, 0);
+}
+int KernelMapNextKey(const Fd& map, const void* key, void* next) {
+  return Element(kMapNextKey, map, key, next, 0);
+}
+int KernelMapLookupAndDelete(const Fd& map, const void* key, void* value) {
+  return Element(kMapLookupAndDelete, map, key, value, 0);
+}
+int KernelMapFreeze(const Fd& map) { return Element(kMapFreeze, map, nullptr, nullptr, 0); }
+
+Insns Mov(int dst, int32_t value) { return {Encode(0xb7, dst, 0, 0, value)}; }
+Insns MovReg(int dst, int src) { return {Encode(0xbf, dst, src, 0, 0)}; }
+Insns AddImm(int dst, int32_t value) { return {Encode(0x07, dst, 0, 0, value)}; }
+Insns LoadWide(int dst, uint64_t value) {
+  return Wide(dst, 0, static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32));
+}
+Insns LoadMap(int dst, const Fd& map) { return Wide(dst, 1, static_cast<uint32_t>(map.get()), 0); }
+Insns LoadMapValue(int dst, const Fd& map, uint32_t offset) {
+  return Wide(dst, 2, static_cast<uint32_t>(map.get()), offset);
+}
+Insns StoreReg(int base, int16_t offset, int src) { return {Encode(0x7b, base, src, offset, 0)}; }
+Insns CallHelper(int32_t id) { return {Encode(0x85, 0, 0, 0, id)}; }
+Insns Exit() { return {Encode(0x95, 0, 0, 0, 0)}; }
+Insns Join(std::initializer_list<Insns> parts) {
+  Insns all;
+  for (const Insns& part : parts) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+Fd KernelProgramLoad(uint32_t type, const Insns& insns, std::string* log, uint32_t attach_type) {
+  static const char kLicense[] = "GPL";
+  LoadAttr attr{};
+  attr.type = type;
+  attr.insn_count = static_cast<uint32_t>(insns.size());
+  attr.insns = Address(insns.data());
+  attr.license = Address(kLicense);
+  attr.attach_type = attach_type;
+  if (log != nullptr) {
+    log->assign(65536, '\0');
+    attr.log_level = 1;
+    attr.log_size = static_cast<uint32_t>(log->size());
+    attr.log_buffer = Address(log->data());
+  }
+  Fd fd(Bpf(kProgramLoad, attr));
+  if (log != nullptr) log->resize(std::strlen(log->c_str()));
+  return fd;
+}
+
+int KernelProgramRun(const Fd& program, uint32_t* result) {
+  const std::vector<std::byte> packet(64);
+  RunAttr attr{};
+  attr.fd = static_cast<uint32_t>(program.get());
+  attr.in = Address(packet.data());
+  attr.in_size = static_cast<uint32_t>(packet.size());
+  const int error = Bpf(kProgramRun, attr);
+  *result = attr.result;
+  return error;
+}
+
+}  // namespace skep::test

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The running kernel's maps and programs, by bare bpf(2), as the oracle of
+// tests. All calls return the kernel's result, or -errno.
+
+#ifndef SKEP_TESTS_SUPPORT_BPF_SYSCALL_H_
+#define SKEP_TESTS_SUPPORT_BPF_SYSCALL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "skep/map_spec.h"
+
+namespace skep::test {
+
+// Why the kernel cannot be asked; empty if it can.
+std::string WhyNoKernel();
+// The kernel's number of possible CPUs.
+uint32_t PossibleCpus();
+
+// A file descriptor that closes itself; negative: -errno.
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
+  Fd& operator=(Fd&&) = delete;
+  ~Fd();
+  int get() const { return fd_; }
+  bool ok() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+// `inner` is used by maps of maps.
+Fd KernelMapCreate(const MapSpec& spec, int inner = 0);
+int KernelMapLookup(const Fd& map, const void* key, void* value, uint64_t flags = 0);
+int KernelMapUpdate(const Fd& map, const void* key, const void* value, uint64_t flags = 0);
+int KernelMapDelete(const Fd& map, const void* key);
+int KernelMapNextKey(const Fd& map, const void* key, void* next);
+int KernelMapLookupAndDelete(const Fd& map, const void* key, void* value);
+int KernelMapFreeze(const Fd& map);
+
+// Raw instructions; what the tests of helpers need.
+using Insns = std::vector<uint64_t>;
+Insns Mov(int dst, int32_t value);
+Insns MovReg(int dst, int src);
+Insns AddImm(int dst, int32_t value);
+Insns LoadWide(int dst, uint64_t value);
+Insns LoadMap(int dst, const Fd& map);
+Insns LoadMapValue(int dst, const Fd& map, uint32_t offset);
+Insns StoreReg(int base, int16_t offset, int src);
+Insns CallHelper(int32_t id);
+Insns Exit();
+Insns Join(std::initializer_list<Insns> parts);
+
+Fd KernelProgramLoad(uint32_t type, const Insns& insns, std::string* log = nullptr,
+                     uint32_t attach_type = 0);
+// BPF_PROG_TEST_RUN on a packet of zeros; r0's low half goes to `result`.
+int KernelProgramRun(const Fd& program, uint32_t* result);
+
+}  // namespace skep::test
+
+#endif  // SKEP_TESTS_SUPPORT_BPF_SYSCALL_H_

@@ -32,8 +32,9 @@ DataKind DataKindOf(const Section& section) {
 }
 
 // ".data" and ".rodata" of many objects would share a name, so up to eight
-// characters of the object's go in front; ".rodata.config" keeps its own.
-std::string DataMapName(std::string_view object_name, std::string_view section) {
+// characters of the object's go in front. ".rodata.config" keeps its own, which
+// libbpf cuts for .bss alone.
+std::string DataMapName(std::string_view object_name, std::string_view section, DataKind kind) {
   const size_t suffix = std::min(std::max<size_t>(7, section.size()), kKernelNameLength);
   const bool own_name = section.find('.', 1) != std::string_view::npos;
   std::string name;
@@ -44,7 +45,7 @@ std::string DataMapName(std::string_view object_name, std::string_view section) 
                       c == '_' || c == '.';
     if (!keep) c = '_';
   }
-  return own_name ? std::string(section) : name;
+  return own_name && kind != DataKind::kBss ? std::string(section) : name;
 }
 
 // User space may map a data section if it holds a variable that others see.
@@ -67,7 +68,7 @@ Result<void> ReadDataMaps(const ElfFile& elf, const ObjectTypes& types,
       return Error{ErrorCode::kResourceLimit, fmt::format("section {}: {} bytes, need at most {}",
                                                           section.name, section.size, INT32_MAX)};
     MapSpec spec;
-    spec.name = DataMapName(object_name, section.name);
+    spec.name = DataMapName(object_name, section.name, kind);
     spec.type = MapType::kArray;
     spec.key_size = 4;
     spec.value_size = static_cast<uint32_t>(section.size);

@@ -165,6 +165,7 @@ class Btf {
 
  private:
   friend class BtfParser;
+  friend class LinuxRules;
   Btf() = default;
   const uint32_t* words(uint32_t id) const { return &words_[starts_[id - first_id_]]; }
 

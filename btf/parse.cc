@@ -17,6 +17,7 @@
 #include "base/byte_reader.h"
 #include "base/check.h"
 #include "btf/btf.h"
+#include "btf/linux_rules.h"
 #include "btf/raw.h"
 
 namespace skep::btf {
@@ -31,24 +32,6 @@ Error Unsupported(std::string message) {
 }
 Error Limit(std::string message) {
   return {ErrorCode::kResourceLimit, std::move(message), E2BIG};
-}
-
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
-// A C identifier; dots are what compilers add to names of clones and statics.
-bool IsIdentifier(std::string_view name) {
-  if (name.empty() || !(IsLetter(name[0]) || name[0] == '.')) return false;
-  for (const char c : name)
-    if (!IsLetter(c) && !IsDigit(c) && c != '.') return false;
-  return true;
-}
-
-bool IsSectionName(std::string_view name) {
-  if (name.empty()) return false;
-  for (const char c : name)
-    if (c < 0x20 || c > 0x7e) return false;
-  return true;
 }
 
 struct Header {
@@ -81,6 +64,7 @@ class BtfParser {
     SKEP_TRY_VOID(CheckTypesAlone());
     SKEP_TRY_VOID(Resolve());
     SKEP_TRY_VOID(CheckReferences());
+    if (origin_ == Origin::kKernel) SKEP_TRY_VOID(CheckLinuxRules(*btf_));
     return std::shared_ptr<const Btf>(std::move(btf_));
   }
 
@@ -196,13 +180,8 @@ Result<void> BtfParser::CheckType(uint32_t id, const uint32_t* w) {
   SKEP_TRY_VOID(CheckString(id, w[0]));
   const std::string_view name = btf_->StringAt(w[0]);
 
-  if (origin_ == Origin::kKernel && name.size() > kMaxNameLength)
-    return At(id, fmt::format("name of more than {} bytes", kMaxNameLength));
-  const auto check_name = [&](bool required, bool section = false) -> Result<void> {
-    if (name.empty() && required) return At(id, "has no name");
-    if (origin_ == Origin::kKernel && !name.empty() &&
-        !(section ? IsSectionName(name) : IsIdentifier(name)))
-      return At(id, fmt::format("invalid name '{}'", name));
+  const auto need_name = [&]() -> Result<void> {
+    if (name.empty()) return At(id, "has no name");
     return {};
   };
   const auto check_no = [&](bool no_name, bool no_vlen, bool no_flag) -> Result<void> {
@@ -222,11 +201,9 @@ Result<void> BtfParser::CheckType(uint32_t id, const uint32_t* w) {
       return CheckSized(id, w);
     case Kind::kEnum:
     case Kind::kEnum64:
-      SKEP_TRY_VOID(check_name(false));
       return CheckSized(id, w);
     case Kind::kStruct:
     case Kind::kUnion:
-      SKEP_TRY_VOID(check_name(false));
       return CheckMembers(id, w);
     case Kind::kPtr:
     case Kind::kVolatile:
@@ -236,11 +213,11 @@ Result<void> BtfParser::CheckType(uint32_t id, const uint32_t* w) {
       break;
     case Kind::kTypedef:
       SKEP_TRY_VOID(check_no(false, true, true));
-      SKEP_TRY_VOID(check_name(true));
+      SKEP_TRY_VOID(need_name());
       break;
     case Kind::kTypeTag:
       SKEP_TRY_VOID(check_no(false, true, false));
-      if (name.empty()) return At(id, "has no name");
+      SKEP_TRY_VOID(need_name());
       break;
     case Kind::kArray:
       SKEP_TRY_VOID(check_no(true, true, true));
@@ -251,10 +228,10 @@ Result<void> BtfParser::CheckType(uint32_t id, const uint32_t* w) {
     case Kind::kFwd:
       SKEP_TRY_VOID(check_no(false, true, false));
       if (w[2] != 0) return At(id, fmt::format("type is {}, need 0", w[2]));
-      return check_name(true);
+      return need_name();
     case Kind::kFunc:
       SKEP_TRY_VOID(check_no(false, false, true));
-      SKEP_TRY_VOID(check_name(true));
+      SKEP_TRY_VOID(need_name());
       if (vlen > static_cast<uint32_t>(Linkage::kExtern))
         return At(id, fmt::format("linkage is {}, need 0..2", vlen));
       break;
@@ -269,7 +246,7 @@ Result<void> BtfParser::CheckType(uint32_t id, const uint32_t* w) {
       break;
     case Kind::kVar: {
       SKEP_TRY_VOID(check_no(false, true, true));
-      SKEP_TRY_VOID(check_name(true));
+      SKEP_TRY_VOID(need_name());
       const auto most = origin_ == Origin::kKernel ? Linkage::kGlobal : Linkage::kExtern;
       if (w[3] > static_cast<uint32_t>(most))
         return At(id, fmt::format("linkage is {}, need 0..{}", w[3], static_cast<int>(most)));
@@ -278,7 +255,7 @@ Result<void> BtfParser::CheckType(uint32_t id, const uint32_t* w) {
     }
     case Kind::kDatasec:
       SKEP_TRY_VOID(check_no(false, false, true));
-      SKEP_TRY_VOID(check_name(true, true));
+      SKEP_TRY_VOID(need_name());
       return CheckVariables(id, w);
     case Kind::kDeclTag:
       SKEP_TRY_VOID(check_no(false, true, false));
@@ -297,7 +274,7 @@ Result<void> BtfParser::CheckSized(uint32_t id, const uint32_t* w) {
   const uint32_t size = w[2];
   if (kind == Kind::kInt) {
     const uint32_t data = w[kTypeWords];
-    if ((data & 0xf000ff00) != 0) return At(id, fmt::format("unknown bits in {:#x}", data));
+    if ((data & 0xf0000000) != 0) return At(id, fmt::format("unknown bits in {:#x}", data));
     const uint32_t bits = (data & 0xff) + (data >> 16 & 0xff);
     if (bits > 128) return At(id, fmt::format("{} bits, need at most 128", bits));
     if ((bits + 7) / 8 > size) return At(id, fmt::format("{} bits in {} bytes", bits, size));
@@ -403,6 +380,8 @@ Result<void> BtfParser::WalkChains(Walk walk) {
       ++top.step;
       if (child < btf_->first_id_) continue;  // the base is resolved
       uint8_t& s = state[child - btf_->first_id_];
+      if (origin_ == Origin::kKernel && OnlyRefers(btf_->kind(child)))
+        return At(top.id, fmt::format("refers to type {}", child));
       if (s == kOpen)
         return Malformed(fmt::format("type {} is part of a loop of types", child), EEXIST);
       if (s == kDone) continue;
@@ -474,16 +453,9 @@ Result<void> BtfParser::CheckReference(uint32_t id, const Type& type) {
     case Kind::kStruct:
     case Kind::kUnion:
       for (uint32_t i = 0; i < type.vlen; ++i) {
-        const Member member = btf_->member(id, i);
-        const auto size = btf_->SizeOf(member.type);
-        if (!size) return At(id, fmt::format("member {} has type {} without a size", i, member.type));
-        const uint64_t bits = member.bitfield_size != 0 ? member.bitfield_size : uint64_t{*size} * 8;
-        // An old-style bitfield narrows an int by the int's own bit count.
-        const uint32_t target = btf_->SkipModifiers(member.type);
-        const bool narrow = member.bitfield_size == 0 && btf_->kind(target) == Kind::kInt;
-        const uint64_t used = narrow ? btf_->integer(target).bits : bits;
-        if (member.bit_offset + used > uint64_t{type.size_or_type} * 8)
-          return At(id, fmt::format("member {} ends beyond its {} bytes", i, type.size_or_type));
+        const uint32_t member = btf_->member(id, i).type;
+        if (!btf_->SizeOf(member))
+          return At(id, fmt::format("member {} has type {} without a size", i, member));
       }
       return {};
     case Kind::kArray: {
@@ -501,9 +473,6 @@ Result<void> BtfParser::CheckReference(uint32_t id, const Type& type) {
           return At(id, fmt::format("parameter {} has no type", i));
       return {};
     }
-    case Kind::kVar:
-      if (origin_ == Origin::kKernel && !btf_->SizeOf(id)) return bad_target(type.size_or_type);
-      return {};
     case Kind::kDatasec:
       for (uint32_t i = 0; i < type.vlen; ++i) {
         const uint32_t target = btf_->section_variable(id, i).type;
@@ -538,6 +507,7 @@ Result<void> BtfParser::CheckReference(uint32_t id, const Type& type) {
     case Kind::kEnum:
     case Kind::kEnum64:
     case Kind::kFwd:
+    case Kind::kVar:
     case Kind::kFloat:
       return {};
   }

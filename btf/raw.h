@@ -69,6 +69,11 @@ constexpr bool IsModifier(Kind kind) {
          kind == Kind::kRestrict || kind == Kind::kTypeTag;
 }
 
+// Kinds that only data sections and tags may refer to.
+constexpr bool OnlyRefers(Kind kind) {
+  return kind == Kind::kVar || kind == Kind::kDatasec || kind == Kind::kDeclTag;
+}
+
 }  // namespace skep::btf
 
 #endif  // SKEP_BTF_RAW_H_

@@ -326,15 +326,15 @@ class Compiler {
     uint32_t target = insn.target;
     // `if c goto over; goto target; over:` is `if not c goto target`.
     const ExecInsn* next = window_.Next(1);
-    const bool invert = next != nullptr && target == i + 2 && ShapeOf(next->op).op_class == OpClass::kJump;
+    const bool invert =
+        next != nullptr && target == i + 2 && ShapeOf(next->op).op_class == OpClass::kJump;
     if (invert) {
       from = i + 1;
       target = next->target;
     }
     if (target != from + 1) {
       MeterJump(from, target);
-      masm_.Branch(op.kind, op.width, insn.dst, SecondOperand(insn, op), invert,
-                   To(from, target));
+      masm_.Branch(op.kind, op.width, insn.dst, SecondOperand(insn, op), invert, To(from, target));
     }
     return from - i + 1;
   }
@@ -348,7 +348,7 @@ class Compiler {
         return;
       case CallKind::kHelper: {
         const model::HelperEntry& entry = exec_.HelperAt(insn);
-        masm_.CallHelper(entry.function);
+        masm_.CallHelper(entry.function, entry.spec != nullptr ? entry.spec->name : "helper");
         if (entry.spec != nullptr && (entry.spec->flags & kHelperCallsBack) != 0) {
           masm_.StopIfStoppedAt(OriginOf(i));
         }

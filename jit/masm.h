@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "skep/helper.h"
 #include "skep/result.h"
@@ -146,7 +147,7 @@ concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, Jum
   m.Jump(jump);
   m.Branch(kind, width, reg, operand, bool{}, jump);
   m.Meter(uint32_t{}, insn);
-  m.CallHelper(helper);
+  m.CallHelper(helper, std::string_view{});
   m.CallFunction(label);
   m.StopIfStopped();
   m.StopIfStoppedAt(insn);

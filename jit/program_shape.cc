@@ -54,10 +54,10 @@ Effect EffectOfCall(const ExecProgram& exec, uint32_t index) {
 Effect EffectOf(const ExecProgram& exec, uint32_t index, const OpShape& op) {
   const ExecInsn& insn = exec.insns[index];
   if (op.op_class == OpClass::kCall) return EffectOfCall(exec, index);
-  return {static_cast<RegSet>((op.reads_dst << insn.dst) | (op.reads_src << insn.src) |
-                              op.reads_r0),
-          static_cast<RegSet>((op.writes_dst << insn.dst) | (op.writes_src << insn.src) |
-                              op.writes_r0)};
+  return {
+      static_cast<RegSet>((op.reads_dst << insn.dst) | (op.reads_src << insn.src) | op.reads_r0),
+      static_cast<RegSet>((op.writes_dst << insn.dst) | (op.writes_src << insn.src) |
+                          op.writes_r0)};
 }
 
 class Analysis {
@@ -144,7 +144,10 @@ class Analysis {
         shape_.may_stop = true;
         frame.calls = true;  // the map may be known at run time only
         return true;
-      case CallKind::kLookup:
+      case CallKind::kLookup: {
+        const uint32_t map = exec_.facts[index].map;
+        return exec_.maps[map]->direct_view().cpu_stride != 0;
+      }
       case CallKind::kCpu:
         return true;
     }
@@ -198,8 +201,7 @@ class Analysis {
       }
       const Effect effect = EffectOf(exec_, i, op);
       const bool dead = op.pure && (effect.writes & after) == 0;
-      const auto before =
-          static_cast<RegSet>(((after & ~effect.writes) | effect.reads) & kAllRegs);
+      const auto before = static_cast<RegSet>(((after & ~effect.writes) | effect.reads) & kAllRegs);
       next = dead ? after : before;
       shape.marks = static_cast<uint8_t>((shape.marks & ~kIsDead) | (dead ? kIsDead : 0));
       shape.live_after = after;

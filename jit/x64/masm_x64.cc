@@ -139,14 +139,16 @@ asmjit::Label MasmX64::StopLabel() {
 }
 
 void MasmX64::EmitCold() {
-  for (const Cold& cold : cold_) {
+  for (size_t i = 0; i < cold_.size(); ++i) {
+    const Cold& cold = cold_[i];
     asm_.bind(cold.entry);
     if (cold.kind == Cold::Kind::kRefill) {
       asm_.call(refill_);
       asm_.jnz(cold.back);
     }
     asm_.mov(ContextField(ExecutionLayout::kTrapInsn, 4), cold.insn);
-    asm_.jmp(StopLabel());
+    StopLabel();
+    if (i + 1 < cold_.size()) asm_.jmp(stop_);  // the last one falls through
   }
   cold_.clear();
   if (!stop_.isValid()) return;
@@ -175,7 +177,7 @@ void MasmX64::EmitRefill() {
   for (const Gp& reg : kept) asm_.push(reg);
   asm_.sub(x86::rsp, 8);
   asm_.mov(x86::rdi, kContext);
-  CallAddress(reinterpret_cast<const void*>(&model::RefillFuel));
+  CallAddress(reinterpret_cast<const void*>(&model::RefillFuel), "RefillFuel");
   asm_.test(x86::al, x86::al);
   asm_.lea(x86::rsp, x86::ptr(x86::rsp, 8));
   for (size_t i = std::size(kept); i-- > 0;) asm_.pop(kept[i]);
@@ -385,17 +387,23 @@ void MasmX64::Meter(uint32_t cost, uint32_t insn) {
   cold_.push_back(cold);
 }
 
-void MasmX64::CallAddress(const void* function) {
+void MasmX64::CallAddress(const void* function, std::string_view name) {
   if (near_ == nullptr) near_ = function;
   // asmjit makes it a direct call where the distance allows, else one through a
   // table of addresses behind the code.
+  const size_t logged = logger_.dataSize();
   asm_.call(asmjit::imm(reinterpret_cast<uintptr_t>(function)));
+  if (logger_.dataSize() == logged) return;  // nobody reads the text
+  logger_.content().truncate(logged);
+  logger_.content().append("call ");
+  logger_.content().append(name.data(), name.size());
+  logger_.content().append("\n");
 }
 
 // Clobbers: r1 .. r5, r9, r10, r11, flags, as the machine's calls do.
-void MasmX64::CallHelper(HelperFunction function) {
+void MasmX64::CallHelper(HelperFunction function, std::string_view name) {
   asm_.mov(x86::r9, kContext);
-  CallAddress(reinterpret_cast<const void*>(function));
+  CallAddress(reinterpret_cast<const void*>(function), name);
 }
 
 // Clobbers: as CallHelper.
@@ -462,7 +470,7 @@ void MasmX64::Tail(const TailCall& call) {
     asm_.mov(x86::qword_ptr(x86::rsp), x86::rdi);
     asm_.mov(x86::rdi, x86::rsi);
     asm_.mov(x86::esi, x86::edx);
-    CallAddress(reinterpret_cast<const void*>(&FindTailTarget));
+    CallAddress(reinterpret_cast<const void*>(&FindTailTarget), "FindTailTarget");
     asm_.mov(x86::rdi, x86::qword_ptr(x86::rsp));
     asm_.add(x86::rsp, 16);
     asm_.mov(x86::r11, x86::rax);

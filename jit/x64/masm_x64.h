@@ -25,6 +25,7 @@
 #define SKEP_JIT_X64_MASM_X64_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <asmjit/x86.h>
@@ -84,7 +85,8 @@ class MasmX64 {
   void Jump(JumpTo to);
   void Branch(OpKind kind, int width, Reg a, Operand b, bool negate, JumpTo to);
   void Meter(uint32_t cost, uint32_t insn);
-  void CallHelper(HelperFunction function);
+  // `name` is for the text.
+  void CallHelper(HelperFunction function, std::string_view name);
   void CallFunction(Label function);
   void StopIfStopped();
   void StopIfStoppedAt(uint32_t insn);
@@ -110,7 +112,7 @@ class MasmX64 {
   asmjit::x86::Mem At(const Address& address, uint32_t bytes) const;
   asmjit::x86::Mem ContextField(size_t offset, uint32_t bytes) const;
   void LeaveFrame();
-  void CallAddress(const void* function);
+  void CallAddress(const void* function, std::string_view name);
   void JumpIf(asmjit::x86::CondCode condition, JumpTo to);
   // Leaves the function with r0 = 0; returns its place.
   asmjit::Label StopLabel();

@@ -11,6 +11,7 @@
 #include "maps/map_in_map.h"
 #include "maps/perf_event_array.h"
 #include "maps/prog_array.h"
+#include "maps/queue_map.h"
 #include "maps/ringbuf_map.h"
 #include "model/map_type_info.h"
 
@@ -44,6 +45,9 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
       return ArrayOfMaps::Create(spec, environment);
     case MapType::kPerfEventArray:
       return PerfEventArray::Create(spec, environment);
+    case MapType::kQueue:
+    case MapType::kStack:
+      return QueueMap::Create(spec, environment);
     case MapType::kRingbuf:
       return RingbufMap::Create(spec, environment);
     case MapType::kUnspec:
@@ -61,8 +65,6 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
     case MapType::kCgroupStorage:
     case MapType::kReuseportSockarray:
     case MapType::kPercpuCgroupStorage:
-    case MapType::kQueue:
-    case MapType::kStack:
     case MapType::kSkStorage:
     case MapType::kDevmapHash:
     case MapType::kStructOps:

@@ -4,24 +4,16 @@
 #include <algorithm>
 #include <bit>
 
-#include <sched.h>
 #include <sys/random.h>
 
 #include "base/check.h"
+#include "base/spin_lock.h"
 
 namespace skep {
 namespace {
 
 constexpr uint64_t kLanesOf16 = 0x0001000100010001;
 constexpr uint64_t kHighOf16 = 0x8000800080008000;
-
-void Pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#else
-  asm volatile("yield");
-#endif
-}
 
 uint64_t RandomSeed() {
   uint64_t seed = 0;
@@ -129,17 +121,8 @@ int HashTable::FreeLane(const Bucket& bucket) noexcept {
 
 // ---- writers ----------------------------------------------------------------
 
-void HashTable::Lock(Bucket& bucket) noexcept {
-  for (int spins = 0; bucket.lock.exchange(1, std::memory_order_acquire) != 0; ++spins) {
-    // The holder needs a few hundred instructions, unless it lost its CPU.
-    while (bucket.lock.load(std::memory_order_relaxed) != 0) {
-      Pause();
-      if (++spins > 200) sched_yield();
-    }
-  }
-}
-
-void HashTable::Unlock(Bucket& bucket) noexcept { bucket.lock.store(0, std::memory_order_release); }
+void HashTable::Lock(Bucket& bucket) noexcept { SpinAcquire(bucket.lock); }
+void HashTable::Unlock(Bucket& bucket) noexcept { SpinRelease(bucket.lock); }
 
 // Orders everything before it (removals) with the version, and the version with
 // everything after it (the reuse of what was removed).

@@ -5,9 +5,9 @@
 #include <cerrno>
 #include <new>
 
-#include <sched.h>
 #include <unistd.h>
 
+#include "base/spin_lock.h"
 #include "base/word_copy.h"
 
 namespace skep::model {
@@ -16,21 +16,6 @@ namespace {
 constexpr uint64_t kHeaderBytes = 8;
 constexpr uint64_t kMaxRecord = 0x3fffffff;  // UINT_MAX / 4
 constexpr uint64_t kControlPages = 3;
-
-class SpinGuard {
- public:
-  explicit SpinGuard(std::atomic<uint32_t>& lock) : lock_(lock) {
-    for (int spins = 0; lock_.exchange(1, std::memory_order_acquire) != 0; ++spins) {
-      if (spins > 100) sched_yield();
-    }
-  }
-  ~SpinGuard() { lock_.store(0, std::memory_order_release); }
-  SpinGuard(const SpinGuard&) = delete;
-  SpinGuard& operator=(const SpinGuard&) = delete;
-
- private:
-  std::atomic<uint32_t>& lock_;
-};
 
 uint64_t RecordBytes(uint32_t length) {
   return RoundUp(uint64_t{length & ~(kRingbufBusy | kRingbufDiscard)} + kHeaderBytes, 8);

@@ -86,7 +86,12 @@ Result<std::shared_ptr<Instance>> Runtime::Instantiate(std::span<const MapSpec> 
   state->runtime = this;
   for (const MapSpec& spec : specs) {
     if (state->maps.contains(spec.name)) return MapError(spec.name, "is there twice", 22);
-    auto map = CreateMap(spec);
+    MapSpec sized = spec;
+    // As libbpf does: an array of perf events without a size has one a CPU.
+    if (spec.type == MapType::kPerfEventArray && spec.max_entries == 0) {
+      sized.max_entries = cpu_slots();
+    }
+    auto map = CreateMap(sized);
     if (!map) return std::move(map).error().At("map '" + spec.name + "'");
     if (spec.frozen) {
       if (const int code = (*map)->Freeze(); code != 0) {

@@ -59,6 +59,18 @@ class SkepExamples(unittest.TestCase):
                               env={**os.environ, "SKEP": str(SKEP)}, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_the_host_programs_do_what_their_comments_say(self):
+        for program, arguments in (("block_address", ["firewall"]), ("own_helper", []),
+                                   ("read_events", ["hello_buffer"])):
+            path = BUILD / "examples" / program
+            if not path.exists():
+                self.skipTest(f"{path} is not built")
+            objects = [BUILD / f"examples/{name}.bpf.o" for name in arguments]
+            done = subprocess.run([path, *objects], capture_output=True, text=True, timeout=60,
+                                  check=False)
+            with self.subTest(program):
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()

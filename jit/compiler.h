@@ -205,8 +205,10 @@ class Compiler {
       case OpClass::kExit:
         masm_.Exit();
         return 1;
-      case OpClass::kCast:
       case OpClass::kPacketLoad:
+        masm_.LoadPacket(op.width, op.reads_src ? insn.src : kNoReg, insn.imm);
+        return 1;
+      case OpClass::kCast:
       case OpClass::kMayGoto:
         break;  // refused by CheckOperations
     }

@@ -143,6 +143,7 @@ concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, Jum
   m.Load(width, bool{}, reg, address);
   m.Store(width, address, operand);
   m.Atomic(kind, width, address, reg, live);
+  m.LoadPacket(width, reg, int32_t{});
   // Control.
   m.Jump(jump);
   m.Branch(kind, width, reg, operand, bool{}, jump);

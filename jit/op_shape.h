@@ -28,7 +28,7 @@ struct OpShape {
   RegSet falls_through : 1 = 0;  // the next instruction is a successor
   RegSet branches : 1 = 0;
   RegSet pure : 1 = 0;     // does nothing but write dst
-  RegSet special : 1 = 0;  // calls and function addresses
+  RegSet special : 1 = 0;  // calls, function addresses, packet loads
   RegSet unknown : 1 = 0;  // the compiler refuses it
   RegSet second_is_reg : 1 = 0;
 };
@@ -36,8 +36,8 @@ struct OpShape {
 namespace op_shape {
 constexpr bool IsUnknown(OpKind kind) {
   const OpClass op_class = ClassOf(kind);
-  return op_class == OpClass::kCast || op_class == OpClass::kPacketLoad ||
-         op_class == OpClass::kMayGoto || kind == OpKind::kCallKfunc ||
+  return op_class == OpClass::kCast || op_class == OpClass::kMayGoto ||
+         kind == OpKind::kCallKfunc ||
          (op_class == OpClass::kWideLoad && kind != OpKind::kLoadImm && kind != OpKind::kLoadFunc);
 }
 
@@ -55,7 +55,8 @@ constexpr OpShape Make(const OpInfo& info) {
   shape.falls_through = !info.Has(kEndsPath) && info.kind != OpKind::kExit;
   shape.branches = info.Has(kBranches);
   shape.pure = shape.op_class == OpClass::kAlu || shape.op_class == OpClass::kWideLoad;
-  shape.special = shape.op_class == OpClass::kCall || info.kind == OpKind::kLoadFunc;
+  shape.special = shape.op_class == OpClass::kCall || shape.op_class == OpClass::kPacketLoad ||
+                  info.kind == OpKind::kLoadFunc;
   shape.unknown = IsUnknown(info.kind);
   shape.second_is_reg = UsesSrcRegister(info.operands);
   return shape;

@@ -54,6 +54,9 @@ Effect EffectOfCall(const ExecProgram& exec, uint32_t index) {
 Effect EffectOf(const ExecProgram& exec, uint32_t index, const OpShape& op) {
   const ExecInsn& insn = exec.insns[index];
   if (op.op_class == OpClass::kCall) return EffectOfCall(exec, index);
+  if (op.op_class == OpClass::kPacketLoad) {
+    return {static_cast<RegSet>((op.reads_src << insn.src) | Bit(6)), kClobbered};
+  }
   return {
       static_cast<RegSet>((op.reads_dst << insn.dst) | (op.reads_src << insn.src) | op.reads_r0),
       static_cast<RegSet>((op.writes_dst << insn.dst) | (op.writes_src << insn.src) |
@@ -105,6 +108,8 @@ class Analysis {
         if (op.kind == OpKind::kLoadFunc) {
           SKEP_CHECK(insn.target < exec_.insns.size());
           shape_.insns[insn.target].marks |= kIsCallback;
+        } else if (op.op_class == OpClass::kPacketLoad) {
+          frame.calls = true;
         } else {
           needs_context |= SurveyCall(i, frame);
         }

@@ -14,6 +14,7 @@
 #include "model/execution_layout.h"
 #include "model/fuel.h"
 #include "model/helper_entry.h"
+#include "model/packet_load.h"
 #include "model/tail_target.h"
 #include "vm/checked_calls.h"
 #include "vm/checked_memory.h"
@@ -100,8 +101,10 @@ class Machine {
       case OpClass::kExit:
         next = Leave();
         break;
-      case OpClass::kCast:
       case OpClass::kPacketLoad:
+        next = LoadPacket(insn, info, next);
+        break;
+      case OpClass::kCast:
       case OpClass::kMayGoto:
         Stop(TrapCode::kBadInsn, fmt::format("{} does not run on this engine", info.name));
         break;
@@ -168,6 +171,24 @@ class Machine {
     const uint64_t value = Read(*access);
     if (info.kind == OpKind::kLoadAcquire) __atomic_thread_fence(__ATOMIC_ACQUIRE);
     r_[insn.dst] = info.kind == OpKind::kLoadSx ? SignExtend(value, info.width) : value;
+  }
+
+  // Returns where to go on: the function returns 0 if the bytes are not all
+  // inside the packet.
+  uint32_t LoadPacket(const ExecInsn& insn, const OpInfo& info, uint32_t next) {
+    const auto* skb =
+        static_cast<const model::SkbContext*>(ExecutionLayout::program_context(context_));
+    if (r_[6] != reinterpret_cast<uintptr_t>(skb)) {
+      Stop(TrapCode::kBadCall, fmt::format("{} needs the context in r6", info.name));
+      return next;
+    }
+    const uint64_t index = info.kind == OpKind::kLoadPacketInd ? r_[insn.src] : 0;
+    const auto offset =
+        static_cast<int32_t>(static_cast<uint32_t>(index) + static_cast<uint32_t>(insn.imm));
+    r_[0] = model::LoadPacket(skb, offset, info.width / 8u);
+    if (r_[0] != model::kPacketLoadFailed) return next;
+    r_[0] = 0;
+    return Leave();
   }
 
   void Store(const ExecInsn& insn, const OpInfo& info, uint64_t value) {

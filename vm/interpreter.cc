@@ -19,6 +19,7 @@
 #include "model/execution_layout.h"
 #include "model/fuel.h"
 #include "model/helper_entry.h"
+#include "model/packet_load.h"
 #include "model/tail_target.h"
 
 namespace skep {
@@ -112,6 +113,21 @@ template <Op op>
   }
 }
 
+// Returns false, with r0 = 0, if the function is to return: the bytes are not
+// all inside the packet.
+template <Op op>
+[[gnu::always_inline]] inline bool LoadPacket(const Cell* pc, uint64_t* r) {
+  constexpr OpInfo info = Info(op);
+  const uint64_t index = info.kind == OpKind::kLoadPacketInd ? r[pc->src] : 0;
+  const auto offset =
+      static_cast<int32_t>(static_cast<uint32_t>(index) + static_cast<uint32_t>(pc->imm));
+  const auto* skb = reinterpret_cast<const model::SkbContext*>(r[6]);
+  r[0] = model::LoadPacket(skb, offset, info.width / 8);
+  if (r[0] != model::kPacketLoadFailed) return true;
+  r[0] = 0;
+  return false;
+}
+
 // Executes what neither jumps nor calls, and forward branches. Returns the next
 // cell.
 template <Op op>
@@ -189,6 +205,9 @@ uint64_t Execute(const ThreadedProgram* program, ExecutionContext* context, uint
 #define SKEP_OP(name, ...)                                                    \
   L_##name : {                                                                \
     if constexpr (kClass<Op::k##name> == OpClass::kExit) goto leave;          \
+    if constexpr (kClass<Op::k##name> == OpClass::kPacketLoad) {              \
+      if (!LoadPacket<Op::k##name>(pc, r)) goto leave;                        \
+    }                                                                         \
     if constexpr (Info(Op::k##name).kind == OpKind::kCallLocal) goto enter;   \
     if constexpr (Info(Op::k##name).kind == OpKind::kCallHelper) goto helper; \
     pc = Step<Op::k##name>(pc, r);                                            \

@@ -10,6 +10,7 @@
 #include "jit/tail_lookup.h"
 #include "model/execution_layout.h"
 #include "model/fuel.h"
+#include "model/packet_load.h"
 #include "model/tail_target.h"
 
 namespace skep::jit {
@@ -270,6 +271,23 @@ void MasmX64::Atomic(OpKind kind, int width, const Address& address, Reg src, Re
     default:
       SKEP_UNREACHABLE();
   }
+}
+
+// Outside the packet the function returns 0.
+// Clobbers: r1 .. r5, r9, r10, r11, flags.
+void MasmX64::LoadPacket(int width, Reg index, int32_t offset) {
+  if (index == kNoReg) {
+    asm_.mov(x86::esi, offset);
+  } else {
+    // Only the low half of the sum counts.
+    asm_.lea(x86::esi, x86::ptr(Read(index, 64, x86::r11), offset));
+  }
+  asm_.mov(x86::rdi, Machine(6));
+  asm_.mov(x86::edx, width / 8);
+  CallAddress(reinterpret_cast<const void*>(&model::LoadPacket), "LoadPacket");
+  static_assert(model::kPacketLoadFailed == ~uint64_t{0});
+  asm_.cmp(x86::rax, -1);
+  asm_.je(StopLabel());
 }
 
 // The CPU has no such instruction: read, compute, and write if nothing changed

@@ -80,6 +80,8 @@ class MasmX64 {
   void Load(int width, bool sign, Reg dst, const Address& address);
   void Store(int width, const Address& address, Operand value);
   void Atomic(OpKind kind, int width, const Address& address, Reg src, RegSet live);
+  // r0 = packet bytes at `index` (kNoReg: none) + offset; r6 is the context.
+  void LoadPacket(int width, Reg index, int32_t offset);
 
   // ---- control
   void Jump(JumpTo to);
@@ -189,8 +191,9 @@ constexpr uint32_t MasmX64::MaxBytes(Op op, bool names_r10, bool metered) {
       return info.kind == OpKind::kCallLocal ? 24 + meter : 176;
     case OpClass::kExit:
       return 24;
-    case OpClass::kCast:
     case OpClass::kPacketLoad:
+      return r10 + 32;
+    case OpClass::kCast:
     case OpClass::kMayGoto:
       return 0;  // refused
   }

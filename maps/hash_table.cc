@@ -12,9 +12,6 @@
 namespace skep {
 namespace {
 
-constexpr uint64_t kLanesOf16 = 0x0001000100010001;
-constexpr uint64_t kHighOf16 = 0x8000800080008000;
-
 uint64_t RandomSeed() {
   uint64_t seed = 0;
   SKEP_CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
@@ -84,23 +81,6 @@ uint32_t HashTable::ElementOf(const std::byte* address) const noexcept {
 
 // ---- lanes ------------------------------------------------------------------
 
-// Subtracting 1 from each 16-bit lane of tags ^ tag turns zero lanes negative.
-// A borrow can mark the lane above a match by mistake, never drop a match; the
-// key comparison sorts that out.
-uint64_t HashTable::Candidates(const Bucket& bucket, uint64_t tag) noexcept {
-  const uint64_t pattern = tag * kLanesOf16;
-  const uint64_t x = bucket.tags[0].load(std::memory_order_relaxed) ^ pattern;
-  const uint64_t y = bucket.tags[1].load(std::memory_order_relaxed) ^ pattern;
-  const uint64_t in_x = (x - kLanesOf16) & ~x & kHighOf16;
-  const uint64_t in_y = (y - kLanesOf16) & ~y & kHighOf16;
-  return in_x >> 15 | in_y >> 14;
-}
-
-int HashTable::LaneOf(uint64_t candidates) noexcept {
-  const int bit = std::countr_zero(candidates);
-  return (bit >> 4) + (bit & 1) * 4;
-}
-
 uint64_t HashTable::LaneTag(const Bucket& bucket, int lane) noexcept {
   return bucket.tags[lane / 4].load(std::memory_order_relaxed) >> (lane % 4 * 16) & 0xffff;
 }
@@ -120,9 +100,6 @@ int HashTable::FreeLane(const Bucket& bucket) noexcept {
 }
 
 // ---- writers ----------------------------------------------------------------
-
-void HashTable::Lock(Bucket& bucket) noexcept { SpinAcquire(bucket.lock); }
-void HashTable::Unlock(Bucket& bucket) noexcept { SpinRelease(bucket.lock); }
 
 // Orders everything before it (removals) with the version, and the version with
 // everything after it (the reuse of what was removed).

@@ -163,7 +163,7 @@ class HashTable {
     return static_cast<uint32_t>(hash) & bucket_mask_;
   }
   static uint64_t TagOf(uint64_t hash) noexcept { return (hash >> 48) | 1; }
-  // Bit lane / 4 + (lane % 4) * 16 is set for each lane that may hold `tag`.
+  // A set of the lanes that may hold `tag`; LaneOf gives its first one.
   static uint64_t Candidates(const Bucket& bucket, uint64_t tag) noexcept;
   static int LaneOf(uint64_t candidates) noexcept;
   static uint64_t LaneTag(const Bucket& bucket, int lane) noexcept;

@@ -5,17 +5,59 @@
 #ifndef SKEP_MAPS_HASH_TABLE_INL_H_
 #define SKEP_MAPS_HASH_TABLE_INL_H_
 
+#include <bit>
 #include <cerrno>
 #include <cstring>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "skep/map_spec.h"
 
+#include "base/spin_lock.h"
 #include "maps/hash_table.h"
 
 namespace skep {
 
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+// One comparison of all tags. Each lane of an aligned vector load is whole, as
+// a relaxed atomic of 16 bits would be; bits 2 * lane and up are set where the
+// tag is equal.
+inline uint64_t HashTable::Candidates(const Bucket& bucket, uint64_t tag) noexcept {
+  const __m128i tags = _mm_load_si128(reinterpret_cast<const __m128i*>(&bucket.tags));
+  const __m128i pattern = _mm_set1_epi16(static_cast<int16_t>(tag));
+  return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi16(tags, pattern))) & 0x5555u;
+}
+
+inline int HashTable::LaneOf(uint64_t candidates) noexcept {
+  return std::countr_zero(candidates) >> 1;
+}
+#else
+// Subtracting 1 from each 16-bit lane of tags ^ tag turns zero lanes negative.
+// A borrow can mark the lane above a match by mistake, never drop a match; the
+// key comparison sorts that out. Lane i is bit i % 4 * 16 + i / 4.
+inline uint64_t HashTable::Candidates(const Bucket& bucket, uint64_t tag) noexcept {
+  constexpr uint64_t kOnes = 0x0001000100010001;
+  constexpr uint64_t kHighs = 0x8000800080008000;
+  const uint64_t x = bucket.tags[0].load(std::memory_order_relaxed) ^ tag * kOnes;
+  const uint64_t y = bucket.tags[1].load(std::memory_order_relaxed) ^ tag * kOnes;
+  return ((x - kOnes) & ~x & kHighs) >> 15 | ((y - kOnes) & ~y & kHighs) >> 14;
+}
+
+inline int HashTable::LaneOf(uint64_t candidates) noexcept {
+  const int bit = std::countr_zero(candidates);
+  return (bit >> 4) + (bit & 1) * 4;
+}
+#endif
+
+inline void HashTable::Lock(Bucket& bucket) noexcept { SpinAcquire(bucket.lock); }
+inline void HashTable::Unlock(Bucket& bucket) noexcept { SpinRelease(bucket.lock); }
+
+// Inlined: a lookup is this and little else.
 template <class K>
-HashTable::Found HashTable::Find(const std::byte* key) const noexcept {
+[[gnu::always_inline]] inline HashTable::Found HashTable::Find(
+    const std::byte* key) const noexcept {
   const uint64_t hash = K::Hash(key, key_size_, seed_);
   Found found;
   found.bucket = BucketOf(hash);

@@ -347,7 +347,7 @@ def jump_files():
               "gotol back"], 7)
     add_file("MayGoto", "fall_through", "a short loop never runs out of budget",
              ["r0 = 0", "again:", "may_goto out", "r0 += 3", "if r0 < 30 goto again", "out:", "exit"],
-             30)
+             30, bytes(64), [("type", ["socket_filter"])])
 
 
 def memory_files():

@@ -39,7 +39,8 @@ bool IsLabelAt(const Tokens& tokens, size_t at) {
 
 class AssemblerRun {
  public:
-  AssemblerRun(std::string_view text, const AsmSymbols* symbols) : text_(text), symbols_(symbols) {}
+  AssemblerRun(const AsmPatterns& patterns, std::string_view text, const AsmSymbols* symbols)
+      : patterns_(patterns), text_(text), symbols_(symbols) {}
 
   Result<AssembledProgram> Run() {
     SKEP_TRY_VOID(CollectLabels());
@@ -151,9 +152,9 @@ class AssemblerRun {
     return {};
   }
 
+  const AsmPatterns& patterns_;
   std::string_view text_;
   const AsmSymbols* symbols_;
-  AsmPatterns patterns_;
   AssembledProgram program_;
   AsmLabels labels_;
   std::vector<Fixup> fixups_;
@@ -162,13 +163,21 @@ class AssemblerRun {
 
 }  // namespace
 
-Result<AssembledProgram> Assemble(std::string_view text, const AsmSymbols* symbols) {
+Assembler::Assembler() : patterns_(std::make_unique<AsmPatterns>()) {}
+Assembler::~Assembler() = default;
+
+Result<AssembledProgram> Assembler::Assemble(std::string_view text,
+                                             const AsmSymbols* symbols) const {
   if (text.size() > kMaxAssemblyBytes) {
     return Error{ErrorCode::kResourceLimit, "text of " + std::to_string(text.size()) +
                                                 " bytes, expected at most " +
                                                 std::to_string(kMaxAssemblyBytes)};
   }
-  return AssemblerRun(text, symbols).Run();
+  return AssemblerRun(*patterns_, text, symbols).Run();
+}
+
+Result<AssembledProgram> Assemble(std::string_view text, const AsmSymbols* symbols) {
+  return Assembler().Assemble(text, symbols);
 }
 
 }  // namespace skep

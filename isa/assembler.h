@@ -50,6 +50,7 @@
 #define SKEP_ISA_ASSEMBLER_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -79,6 +80,21 @@ inline constexpr size_t kMaxAssemblyBytes = size_t{64} << 20;
 // be null. The result may hold instructions that Decode refuses only where the
 // text asked for them (see above) or jumps out of the program by number.
 Result<AssembledProgram> Assemble(std::string_view text, const AsmSymbols* symbols = nullptr);
+
+class AsmPatterns;
+
+// The same for many texts: making the table of spellings costs about as much as
+// assembling a few hundred lines. Threads: const, any number at once.
+class Assembler {
+ public:
+  Assembler();
+  ~Assembler();
+  Result<AssembledProgram> Assemble(std::string_view text,
+                                    const AsmSymbols* symbols = nullptr) const;
+
+ private:
+  std::unique_ptr<const AsmPatterns> patterns_;
+};
 
 }  // namespace skep
 

@@ -52,6 +52,7 @@ struct DataFile {
 };
 
 std::vector<DataFile> AllFiles() {
+  const Assembler assembler;
   std::vector<DataFile> files;
   for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
     if (entry.path().extension() != ".ebpf") continue;
@@ -67,7 +68,7 @@ std::vector<DataFile> AllFiles() {
       }
     }
     const Symbols symbols;
-    Result<AssembledProgram> program = Assemble(file.sections["asm"], &symbols);
+    Result<AssembledProgram> program = assembler.Assemble(file.sections["asm"], &symbols);
     EXPECT_TRUE(program) << file.stem << ": " << program.error().message;
     if (program) file.code = program->insns;
     files.push_back(std::move(file));

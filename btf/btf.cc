@@ -11,26 +11,46 @@ namespace skep::btf {
 
 std::string_view KindName(Kind kind) {
   switch (kind) {
-    case Kind::kVoid: return "void";
-    case Kind::kInt: return "int";
-    case Kind::kPtr: return "ptr";
-    case Kind::kArray: return "array";
-    case Kind::kStruct: return "struct";
-    case Kind::kUnion: return "union";
-    case Kind::kEnum: return "enum";
-    case Kind::kFwd: return "fwd";
-    case Kind::kTypedef: return "typedef";
-    case Kind::kVolatile: return "volatile";
-    case Kind::kConst: return "const";
-    case Kind::kRestrict: return "restrict";
-    case Kind::kFunc: return "func";
-    case Kind::kFuncProto: return "func_proto";
-    case Kind::kVar: return "var";
-    case Kind::kDatasec: return "datasec";
-    case Kind::kFloat: return "float";
-    case Kind::kDeclTag: return "decl_tag";
-    case Kind::kTypeTag: return "type_tag";
-    case Kind::kEnum64: return "enum64";
+    case Kind::kVoid:
+      return "void";
+    case Kind::kInt:
+      return "int";
+    case Kind::kPtr:
+      return "ptr";
+    case Kind::kArray:
+      return "array";
+    case Kind::kStruct:
+      return "struct";
+    case Kind::kUnion:
+      return "union";
+    case Kind::kEnum:
+      return "enum";
+    case Kind::kFwd:
+      return "fwd";
+    case Kind::kTypedef:
+      return "typedef";
+    case Kind::kVolatile:
+      return "volatile";
+    case Kind::kConst:
+      return "const";
+    case Kind::kRestrict:
+      return "restrict";
+    case Kind::kFunc:
+      return "func";
+    case Kind::kFuncProto:
+      return "func_proto";
+    case Kind::kVar:
+      return "var";
+    case Kind::kDatasec:
+      return "datasec";
+    case Kind::kFloat:
+      return "float";
+    case Kind::kDeclTag:
+      return "decl_tag";
+    case Kind::kTypeTag:
+      return "type_tag";
+    case Kind::kEnum64:
+      return "enum64";
   }
   return "unknown";
 }
@@ -152,8 +172,8 @@ uint32_t Btf::Find(std::string_view name, Kind wanted) const {
 std::vector<std::byte> Btf::Serialize() const {
   const auto types = static_cast<uint32_t>(words_.size() * sizeof(uint32_t));
   const auto strings = static_cast<uint32_t>(strings_.size());
-  const uint32_t header[] = {kMagic | uint32_t{kVersion} << 16, kHeaderSize, 0, types, types,
-                             strings};
+  const uint32_t header[] = {
+      kMagic | uint32_t{kVersion} << 16, kHeaderSize, 0, types, types, strings};
   static_assert(sizeof(header) == kHeaderSize);
   std::vector<std::byte> out(kHeaderSize + uint64_t{types} + strings);
   std::memcpy(out.data(), header, kHeaderSize);

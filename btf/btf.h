@@ -129,9 +129,9 @@ class Btf {
   std::string_view name(uint32_t id) const;
 
   // REQUIRES: the kind named, and index < vlen.
-  Member member(uint32_t id, uint32_t index) const;         // kStruct, kUnion
-  Parameter parameter(uint32_t id, uint32_t index) const;   // kFuncProto
-  Enumerator enumerator(uint32_t id, uint32_t index) const;  // kEnum, kEnum64
+  Member member(uint32_t id, uint32_t index) const;                     // kStruct, kUnion
+  Parameter parameter(uint32_t id, uint32_t index) const;               // kFuncProto
+  Enumerator enumerator(uint32_t id, uint32_t index) const;             // kEnum, kEnum64
   SectionVariable section_variable(uint32_t id, uint32_t index) const;  // kDatasec
   ArrayInfo array(uint32_t id) const;
   IntInfo integer(uint32_t id) const;
@@ -154,8 +154,8 @@ class Btf {
 
   // What only the object file's symbol table knows.
   struct SectionLayout {
-    uint32_t id = 0;    // a kDatasec
-    uint32_t size = 0;  // bytes
+    uint32_t id = 0;                         // a kDatasec
+    uint32_t size = 0;                       // bytes
     std::vector<SectionVariable> variables;  // as many as it has, ascending by offset
   };
   // A copy with these section layouts, and with these kFunc and kVar ids made
@@ -171,11 +171,11 @@ class Btf {
 
   std::shared_ptr<const Btf> base_;
   uint32_t first_id_ = 1;
-  uint32_t first_string_ = 0;       // string offsets below are the base's
-  std::vector<uint32_t> words_;     // the type section
-  std::vector<uint32_t> starts_;    // index into words_, by id - first_id_
-  std::vector<uint32_t> sizes_;     // resolved size or kNoSize, by id - first_id_
-  std::vector<char> strings_;       // ends in NUL
+  uint32_t first_string_ = 0;     // string offsets below are the base's
+  std::vector<uint32_t> words_;   // the type section
+  std::vector<uint32_t> starts_;  // index into words_, by id - first_id_
+  std::vector<uint32_t> sizes_;   // resolved size or kNoSize, by id - first_id_
+  std::vector<char> strings_;     // ends in NUL
 };
 
 }  // namespace skep::btf

@@ -16,13 +16,12 @@ namespace skep::btf {
 namespace {
 
 constexpr uint32_t kMaxRecordSize = 252;
-constexpr uint32_t kSmallHeader = 24;       // without the CO-RE table
+constexpr uint32_t kSmallHeader = 24;  // without the CO-RE table
 constexpr uint32_t kHeaderWithCore = 32;
 
 Error Malformed(std::string message) {
   return {ErrorCode::kMalformedObject, std::move(message), EINVAL};
 }
-
 
 template <class Record>
 Result<std::vector<SectionRecords<Record>>> ReadTable(ByteReader table, const Btf& btf,
@@ -44,7 +43,8 @@ Result<std::vector<SectionRecords<Record>>> ReadTable(ByteReader table, const Bt
       return Malformed(fmt::format("{} announces {} records, more than there are", name, *count));
     SectionRecords<Record>& records = out.emplace_back();
     records.section = btf.StringAt(*section);
-    if (records.section.empty()) return Malformed(fmt::format("{} has a section without a name", name));
+    if (records.section.empty())
+      return Malformed(fmt::format("{} has a section without a name", name));
     records.records.reserve(*count);
     for (uint32_t i = 0; i < *count; ++i, at += *record_size) {
       records.records.push_back(*table.Read<Record>(at));
@@ -52,8 +52,9 @@ Result<std::vector<SectionRecords<Record>>> ReadTable(ByteReader table, const Bt
         return Malformed(fmt::format("{} of section {}: offset {} is inside an instruction", name,
                                      records.section, records.records.back().insn_offset));
     }
-    std::stable_sort(records.records.begin(), records.records.end(),
-                     [](const Record& a, const Record& b) { return a.insn_offset < b.insn_offset; });
+    std::stable_sort(
+        records.records.begin(), records.records.end(),
+        [](const Record& a, const Record& b) { return a.insn_offset < b.insn_offset; });
   }
   return out;
 }
@@ -72,8 +73,8 @@ Result<BtfExt> BtfExt::Parse(std::span<const std::byte> bytes, const Btf& btf) {
     return Error{ErrorCode::kUnsupported,
                  fmt::format("version {} and flags {:#x}, need 1 and 0", *version, *flags)};
   if (*header_size < kSmallHeader || *header_size > reader.size())
-    return Malformed(fmt::format("header size is {}, need {}..{}", *header_size, kSmallHeader,
-                                 reader.size()));
+    return Malformed(
+        fmt::format("header size is {}, need {}..{}", *header_size, kSmallHeader, reader.size()));
 
   const auto table = [&](uint32_t at, std::string_view name) -> Result<ByteReader> {
     if (at + 8 > *header_size) return ByteReader();
@@ -99,8 +100,9 @@ Result<BtfExt> BtfExt::Parse(std::span<const std::byte> bytes, const Btf& btf) {
     for (const auto& section : ext.core_relocations)
       for (const CoreRelocation& relocation : section.records)
         if (relocation.type_id >= btf.type_count())
-          return Malformed(fmt::format("core_relo of section {} names type {}, which does not exist",
-                                       section.section, relocation.type_id));
+          return Malformed(
+              fmt::format("core_relo of section {} names type {}, which does not exist",
+                          section.section, relocation.type_id));
   }
   return ext;
 }

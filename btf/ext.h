@@ -15,8 +15,9 @@
 #include <string_view>
 #include <vector>
 
-#include "btf/btf.h"
 #include "skep/result.h"
+
+#include "btf/btf.h"
 
 namespace skep::btf {
 

@@ -177,8 +177,8 @@ Result<void> LinuxRules::CheckSection() const {
     const SectionVariable variable = btf_.section_variable(id_, i);
     const auto size = btf_.SizeOf(variable.type);
     if (!size || variable.size < *size)
-      return Bad(fmt::format("variable {} has size {}, its type {}", i, variable.size,
-                             size.value_or(0)));
+      return Bad(
+          fmt::format("variable {} has size {}, its type {}", i, variable.size, size.value_or(0)));
   }
   return {};
 }

@@ -5,8 +5,9 @@
 #ifndef SKEP_BTF_LINUX_RULES_H_
 #define SKEP_BTF_LINUX_RULES_H_
 
-#include "btf/btf.h"
 #include "skep/result.h"
+
+#include "btf/btf.h"
 
 namespace skep::btf {
 

@@ -7,32 +7,19 @@
 //      is as deep as the file wants it.
 // A type is refused where Linux refuses it (kernel/bpf/btf.c behaviour), except
 // that an object file may have what Origin lists.
+#include <cerrno>
 #include <cstring>
-#include <string>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
-#include <cerrno>
-
-#include "base/byte_reader.h"
-#include "base/check.h"
-#include "btf/btf.h"
 #include "btf/linux_rules.h"
+#include "btf/parser.h"
 #include "btf/raw.h"
 
 namespace skep::btf {
 namespace {
-
-Error Malformed(std::string message, int sys_errno = EINVAL) {
-  return {ErrorCode::kMalformedObject, std::move(message), sys_errno};
-}
-Error Unsupported(std::string message) {
-  constexpr int kEnotsupp = 524;
-  return {ErrorCode::kUnsupported, std::move(message), kEnotsupp};
-}
-Error Limit(std::string message) {
-  return {ErrorCode::kResourceLimit, std::move(message), E2BIG};
-}
 
 struct Header {
   uint16_t magic;
@@ -48,51 +35,37 @@ static_assert(sizeof(Header) == kHeaderSize);
 
 }  // namespace
 
-class BtfParser {
- public:
-  BtfParser(Origin origin, std::shared_ptr<const Btf> base) : origin_(origin) {
-    btf_ = std::shared_ptr<Btf>(new Btf());
-    if (base != nullptr) {
-      btf_->first_id_ = base->type_count();
-      btf_->first_string_ = base->first_string_ + static_cast<uint32_t>(base->strings_.size());
-      btf_->base_ = std::move(base);
-    }
-  }
+Error Malformed(std::string message, int sys_errno) {
+  return {ErrorCode::kMalformedObject, std::move(message), sys_errno};
+}
+Error Malformed(std::string message) { return Malformed(std::move(message), EINVAL); }
+Error Unsupported(std::string message) {
+  constexpr int kEnotsupp = 524;
+  return {ErrorCode::kUnsupported, std::move(message), kEnotsupp};
+}
+Error Limit(std::string message) { return {ErrorCode::kResourceLimit, std::move(message), E2BIG}; }
 
-  Result<std::shared_ptr<const Btf>> Parse(std::span<const std::byte> bytes) {
-    SKEP_TRY_VOID(ReadSections(ByteReader(bytes)));
-    SKEP_TRY_VOID(CheckTypesAlone());
-    SKEP_TRY_VOID(Resolve());
-    SKEP_TRY_VOID(CheckReferences());
-    if (origin_ == Origin::kKernel) SKEP_TRY_VOID(CheckLinuxRules(*btf_));
-    return std::shared_ptr<const Btf>(std::move(btf_));
-  }
+BtfParser::BtfParser(Origin origin, std::shared_ptr<const Btf> base)
+    : origin_(origin), btf_(std::shared_ptr<Btf>(new Btf())) {
+  if (base == nullptr) return;
+  btf_->first_id_ = base->type_count();
+  btf_->first_string_ = base->first_string_ + static_cast<uint32_t>(base->strings_.size());
+  btf_->base_ = std::move(base);
+}
 
- private:
-  Result<void> ReadSections(ByteReader reader);
-  Result<void> CheckTypesAlone();
-  Result<void> CheckType(uint32_t id, const uint32_t* w);
-  Result<void> CheckSized(uint32_t id, const uint32_t* w);
-  Result<void> CheckMembers(uint32_t id, const uint32_t* w);
-  Result<void> CheckVariables(uint32_t id, const uint32_t* w);
-  Result<void> CheckString(uint32_t id, uint32_t offset) const;
-  Result<void> Resolve();
-  enum class Walk { kSize, kPointer };
-  Result<void> WalkChains(Walk walk);
-  uint32_t NextChild(Walk walk, uint32_t id, uint32_t step) const;
-  Result<void> ComputeSize(uint32_t id);
-  Result<void> CheckReferences();
-  Result<void> CheckReference(uint32_t id, const Type& type);
+Result<std::shared_ptr<const Btf>> BtfParser::Parse(std::span<const std::byte> bytes) {
+  SKEP_TRY_VOID(ReadSections(ByteReader(bytes)));
+  SKEP_TRY_VOID(CheckTypesAlone());
+  SKEP_TRY_VOID(Resolve());
+  SKEP_TRY_VOID(CheckReferences());
+  if (origin_ == Origin::kKernel) SKEP_TRY_VOID(CheckLinuxRules(*btf_));
+  return std::shared_ptr<const Btf>(std::move(btf_));
+}
 
-  Error At(uint32_t id, std::string_view what) const {
-    const uint32_t kind = RawKind(btf_->words(id)[1]);
-    return Malformed(fmt::format("type {} ({}): {}", id, KindName(static_cast<Kind>(kind)), what));
-  }
-  bool IdExists(uint32_t id) const { return id < btf_->type_count(); }
-
-  Origin origin_;
-  std::shared_ptr<Btf> btf_;
-};
+Error BtfParser::At(uint32_t id, std::string_view what) const {
+  const auto kind = static_cast<Kind>(RawKind(btf_->words(id)[1]));
+  return Malformed(fmt::format("type {} ({}): {}", id, KindName(kind), what));
+}
 
 Result<void> BtfParser::ReadSections(ByteReader reader) {
   if (reader.size() > kMaxSize)
@@ -140,198 +113,6 @@ Result<void> BtfParser::ReadSections(ByteReader reader) {
     return Malformed("BTF string section does not end in a NUL");
   if (btf_->base_ == nullptr && s.front() != 0)
     return Malformed("BTF string section does not start with the empty string");
-  return {};
-}
-
-Result<void> BtfParser::CheckTypesAlone() {
-  // First all starts, so that ids can be checked against their number.
-  const std::vector<uint32_t>& words = btf_->words_;
-  for (uint64_t at = 0; at < words.size();) {
-    const auto id = btf_->first_id_ + static_cast<uint32_t>(btf_->starts_.size());
-    if (id > kMaxTypeId) return Limit(fmt::format("more than {} types", kMaxTypeId));
-    if (words.size() - at < kTypeWords)
-      return Malformed(fmt::format("type {} is cut off", id));
-    const uint32_t info = words[at + 1];
-    if ((info & ~kInfoMask) != 0)
-      return Malformed(fmt::format("type {}: unknown bits in info {:#x}", id, info));
-    const uint32_t kind = RawKind(info);
-    if (kind == 0 || kind > static_cast<uint32_t>(Kind::kEnum64))
-      return Malformed(fmt::format("type {}: unknown kind {}", id, kind));
-    const uint64_t size = kTypeWords + uint64_t{ExtraWords(static_cast<Kind>(kind), RawVlen(info))};
-    if (words.size() - at < size) return Malformed(fmt::format("type {} is cut off", id));
-    btf_->starts_.push_back(static_cast<uint32_t>(at));
-    at += size;
-  }
-  for (uint32_t id = btf_->first_id_; id < btf_->type_count(); ++id)
-    SKEP_TRY_VOID(CheckType(id, btf_->words(id)));
-  return {};
-}
-
-Result<void> BtfParser::CheckString(uint32_t id, uint32_t offset) const {
-  if (offset >= btf_->first_string_ + btf_->strings_.size())
-    return At(id, fmt::format("name offset {} lies outside the string section", offset));
-  return {};
-}
-
-Result<void> BtfParser::CheckType(uint32_t id, const uint32_t* w) {
-  const Kind kind = static_cast<Kind>(RawKind(w[1]));
-  const uint32_t vlen = RawVlen(w[1]);
-  const bool flag = RawFlag(w[1]);
-  SKEP_TRY_VOID(CheckString(id, w[0]));
-  const std::string_view name = btf_->StringAt(w[0]);
-
-  const auto need_name = [&]() -> Result<void> {
-    if (name.empty()) return At(id, "has no name");
-    return {};
-  };
-  const auto check_no = [&](bool no_name, bool no_vlen, bool no_flag) -> Result<void> {
-    if (no_name && !name.empty()) return At(id, "must not have a name");
-    if (no_vlen && vlen != 0) return At(id, fmt::format("vlen is {}, need 0", vlen));
-    if (no_flag && flag) return At(id, "the kind flag must be 0");
-    return {};
-  };
-  switch (kind) {
-    case Kind::kVoid:
-      SKEP_UNREACHABLE();
-    case Kind::kInt:
-      SKEP_TRY_VOID(check_no(false, true, true));
-      return CheckSized(id, w);
-    case Kind::kFloat:
-      SKEP_TRY_VOID(check_no(false, true, true));
-      return CheckSized(id, w);
-    case Kind::kEnum:
-    case Kind::kEnum64:
-      return CheckSized(id, w);
-    case Kind::kStruct:
-    case Kind::kUnion:
-      return CheckMembers(id, w);
-    case Kind::kPtr:
-    case Kind::kVolatile:
-    case Kind::kConst:
-    case Kind::kRestrict:
-      SKEP_TRY_VOID(check_no(true, true, true));
-      break;
-    case Kind::kTypedef:
-      SKEP_TRY_VOID(check_no(false, true, true));
-      SKEP_TRY_VOID(need_name());
-      break;
-    case Kind::kTypeTag:
-      SKEP_TRY_VOID(check_no(false, true, false));
-      SKEP_TRY_VOID(need_name());
-      break;
-    case Kind::kArray:
-      SKEP_TRY_VOID(check_no(true, true, true));
-      if (w[2] != 0) return At(id, fmt::format("size is {}, need 0", w[2]));
-      if (w[3] == 0 || !IdExists(w[3])) return At(id, fmt::format("element type is {}", w[3]));
-      if (w[4] == 0 || !IdExists(w[4])) return At(id, fmt::format("index type is {}", w[4]));
-      return {};
-    case Kind::kFwd:
-      SKEP_TRY_VOID(check_no(false, true, false));
-      if (w[2] != 0) return At(id, fmt::format("type is {}, need 0", w[2]));
-      return need_name();
-    case Kind::kFunc:
-      SKEP_TRY_VOID(check_no(false, false, true));
-      SKEP_TRY_VOID(need_name());
-      if (vlen > static_cast<uint32_t>(Linkage::kExtern))
-        return At(id, fmt::format("linkage is {}, need 0..2", vlen));
-      break;
-    case Kind::kFuncProto:
-      SKEP_TRY_VOID(check_no(true, false, true));
-      for (uint32_t i = 0; i < vlen; ++i) {
-        SKEP_TRY_VOID(CheckString(id, w[kTypeWords + 2 * i]));
-        if (!IdExists(w[kTypeWords + 2 * i + 1]))
-          return At(id, fmt::format("parameter {} has type {}, which does not exist", i,
-                                    w[kTypeWords + 2 * i + 1]));
-      }
-      break;
-    case Kind::kVar: {
-      SKEP_TRY_VOID(check_no(false, true, true));
-      SKEP_TRY_VOID(need_name());
-      const auto most = origin_ == Origin::kKernel ? Linkage::kGlobal : Linkage::kExtern;
-      if (w[3] > static_cast<uint32_t>(most))
-        return At(id, fmt::format("linkage is {}, need 0..{}", w[3], static_cast<int>(most)));
-      if (w[2] == 0) return At(id, "type is 0");
-      break;
-    }
-    case Kind::kDatasec:
-      SKEP_TRY_VOID(check_no(false, false, true));
-      SKEP_TRY_VOID(need_name());
-      return CheckVariables(id, w);
-    case Kind::kDeclTag:
-      SKEP_TRY_VOID(check_no(false, true, false));
-      if (name.empty()) return At(id, "has no value");
-      if (static_cast<int32_t>(w[3]) < -1)
-        return At(id, fmt::format("component is {}, need -1 or more", static_cast<int32_t>(w[3])));
-      break;
-  }
-  if (!IdExists(w[2])) return At(id, fmt::format("refers to type {}, which does not exist", w[2]));
-  return {};
-}
-
-// Kinds with a size of their own and no references.
-Result<void> BtfParser::CheckSized(uint32_t id, const uint32_t* w) {
-  const Kind kind = static_cast<Kind>(RawKind(w[1]));
-  const uint32_t size = w[2];
-  if (kind == Kind::kInt) {
-    const uint32_t data = w[kTypeWords];
-    if ((data & 0xf0000000) != 0) return At(id, fmt::format("unknown bits in {:#x}", data));
-    const uint32_t bits = (data & 0xff) + (data >> 16 & 0xff);
-    if (bits > 128) return At(id, fmt::format("{} bits, need at most 128", bits));
-    if ((bits + 7) / 8 > size) return At(id, fmt::format("{} bits in {} bytes", bits, size));
-    const uint32_t encoding = data >> 24;
-    if (encoding != 0 && encoding != 1 && encoding != 2 && encoding != 4)
-      return Unsupported(fmt::format("type {} (int): unknown encoding {:#x}", id, encoding));
-    return {};
-  }
-  if (kind == Kind::kFloat) {
-    if (size != 2 && size != 4 && size != 8 && size != 12 && size != 16)
-      return At(id, fmt::format("size is {}, need 2, 4, 8, 12 or 16", size));
-    return {};
-  }
-  // Compilers give the forward declaration of an enum the size 0.
-  const bool may_be_zero = origin_ == Origin::kObjectFile;
-  if ((size == 0 && !may_be_zero) || size > 8 || (size & (size - 1)) != 0)
-    return At(id, fmt::format("size is {}, need 1, 2, 4 or 8", size));
-  const uint32_t stride = kind == Kind::kEnum64 ? 3 : 2;
-  for (uint32_t i = 0; i < RawVlen(w[1]); ++i)
-    SKEP_TRY_VOID(CheckString(id, w[kTypeWords + stride * i]));
-  return {};
-}
-
-Result<void> BtfParser::CheckMembers(uint32_t id, const uint32_t* w) {
-  const bool is_union = static_cast<Kind>(RawKind(w[1])) == Kind::kUnion;
-  uint32_t last = 0;
-  for (uint32_t i = 0; i < RawVlen(w[1]); ++i) {
-    const uint32_t* m = w + kTypeWords + 3 * i;
-    SKEP_TRY_VOID(CheckString(id, m[0]));
-    if (m[1] == 0 || !IdExists(m[1]))
-      return At(id, fmt::format("member {} has type {}, which does not exist", i, m[1]));
-    const uint32_t offset = RawFlag(w[1]) ? m[2] & 0xffffff : m[2];
-    if (is_union && offset != 0)
-      return At(id, fmt::format("member {} of a union is at bit {}", i, offset));
-    if (offset < last) return At(id, fmt::format("member {} lies before the one ahead of it", i));
-    if (uint64_t{offset} + 7 >= 8 * (uint64_t{w[2]} + 1))
-      return At(id, fmt::format("member {} at bit {} of {} bytes", i, offset, w[2]));
-    last = offset;
-  }
-  return {};
-}
-
-Result<void> BtfParser::CheckVariables(uint32_t id, const uint32_t* w) {
-  const bool strict = origin_ == Origin::kKernel;
-  if (strict && w[2] == 0) return At(id, "size is 0");
-  uint64_t end = 0;
-  for (uint32_t i = 0; i < RawVlen(w[1]); ++i) {
-    const uint32_t* v = w + kTypeWords + 3 * i;
-    if (v[0] == 0 || !IdExists(v[0]))
-      return At(id, fmt::format("variable {} has type {}, which does not exist", i, v[0]));
-    if (!strict) continue;
-    if (v[1] < end || v[1] >= w[2])
-      return At(id, fmt::format("variable {} at offset {}, need {}..{}", i, v[1], end, w[2]));
-    if (v[2] == 0 || v[2] > w[2]) return At(id, fmt::format("variable {} has size {}", i, v[2]));
-    end = uint64_t{v[1]} + v[2];
-    if (end > w[2]) return At(id, fmt::format("variable {} ends beyond {} bytes", i, w[2]));
-  }
   return {};
 }
 
@@ -481,21 +262,8 @@ Result<void> BtfParser::CheckReference(uint32_t id, const Type& type) {
           return bad_target(target);
       }
       return {};
-    case Kind::kDeclTag: {
-      const Kind kind = btf_->kind(type.size_or_type);
-      const int32_t component = btf_->decl_tag(id).component;
-      const bool aggregate = kind == Kind::kStruct || kind == Kind::kUnion;
-      if (!aggregate && kind != Kind::kFunc && kind != Kind::kVar && kind != Kind::kTypedef)
-        return bad_target(type.size_or_type);
-      if (component < 0) return {};
-      if (!aggregate && kind != Kind::kFunc) return At(id, "tags a component of a type without any");
-      const uint32_t owner =
-          aggregate ? type.size_or_type : btf_->type(type.size_or_type).size_or_type;
-      if (!aggregate && btf_->kind(owner) != Kind::kFuncProto) return bad_target(owner);
-      if (static_cast<uint32_t>(component) >= btf_->type(owner).vlen)
-        return At(id, fmt::format("component {} does not exist", component));
-      return {};
-    }
+    case Kind::kDeclTag:
+      return CheckDeclTag(id, type.size_or_type);
     case Kind::kPtr:
     case Kind::kTypedef:
     case Kind::kVolatile:
@@ -511,6 +279,22 @@ Result<void> BtfParser::CheckReference(uint32_t id, const Type& type) {
     case Kind::kFloat:
       return {};
   }
+  return {};
+}
+
+Result<void> BtfParser::CheckDeclTag(uint32_t id, uint32_t target) {
+  const Kind kind = btf_->kind(target);
+  const int32_t component = btf_->decl_tag(id).component;
+  const bool aggregate = kind == Kind::kStruct || kind == Kind::kUnion;
+  if (!aggregate && kind != Kind::kFunc && kind != Kind::kVar && kind != Kind::kTypedef)
+    return At(id, fmt::format("refers to type {} ({})", target, KindName(kind)));
+  if (component < 0) return {};
+  if (!aggregate && kind != Kind::kFunc) return At(id, "tags a component of a type without any");
+  const uint32_t owner = aggregate ? target : btf_->type(target).size_or_type;
+  if (!aggregate && btf_->kind(owner) != Kind::kFuncProto)
+    return At(id, fmt::format("refers to function {} without a prototype", target));
+  if (static_cast<uint32_t>(component) >= btf_->type(owner).vlen)
+    return At(id, fmt::format("component {} does not exist", component));
   return {};
 }
 

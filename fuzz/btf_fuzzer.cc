@@ -9,7 +9,7 @@
 
 #include "btf/btf.h"
 #include "btf/ext.h"
-#include "fuzz/visit_object.h"
+#include "tests/loader/visit_object.h"
 
 // Where sums go, so that reading is not optimised away.
 static volatile uint64_t sink;
@@ -29,7 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto again = Btf::Parse((*object)->Serialize(), Origin::kObjectFile);
   if (!again || skep::Visit(**again) != sink) std::abort();
   // The same bytes as a split BTF and as records: both are read to an end.
-  if (const auto split = Btf::Parse(bytes, Origin::kObjectFile, *object)) sink = skep::Visit(**split);
+  if (const auto split = Btf::Parse(bytes, Origin::kObjectFile, *object))
+    sink = skep::Visit(**split);
   (void)skep::btf::BtfExt::Parse(bytes, **object).has_value();
   return 0;
 }

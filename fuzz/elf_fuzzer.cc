@@ -5,8 +5,9 @@
 #include <cstdlib>
 #include <span>
 
-#include "fuzz/visit_object.h"
 #include "skep/program.h"
+
+#include "tests/loader/visit_object.h"
 
 // Where sums go, so that reading is not optimised away.
 static volatile uint64_t sink;

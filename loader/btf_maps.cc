@@ -20,7 +20,7 @@ namespace {
 
 constexpr uint32_t kPinByName = 1;  // LIBBPF_PIN_BY_NAME
 constexpr size_t kMaxNameLength = 255;
-constexpr uint64_t kSlotSize = 8;   // a pointer in `values`
+constexpr uint64_t kSlotSize = 8;  // a pointer in `values`
 
 Error Malformed(std::string message) { return {ErrorCode::kMalformedObject, std::move(message)}; }
 Error Unsupported(std::string message) { return {ErrorCode::kUnsupported, std::move(message)}; }
@@ -32,8 +32,7 @@ bool IsMapOfMaps(MapType type) {
 // One definition, member by member. Errors are without the map's name.
 class DefinitionReader {
  public:
-  DefinitionReader(const btf::Btf& btf, std::string name, bool inner)
-      : btf_(btf), inner_(inner) {
+  DefinitionReader(const btf::Btf& btf, std::string name, bool inner) : btf_(btf), inner_(inner) {
     spec_.name = std::move(name);
   }
 
@@ -72,8 +71,8 @@ Result<uint64_t> DefinitionReader::ReadLong(const btf::Member& member) const {
     return uint64_t{value};
   }
   if (btf_.type(type).vlen != 1)
-    return Malformed(fmt::format("{} is an enum of {} values, need 1", member.name,
-                                 btf_.type(type).vlen));
+    return Malformed(
+        fmt::format("{} is an enum of {} values, need 1", member.name, btf_.type(type).vlen));
   return static_cast<uint64_t>(btf_.enumerator(type, 0).value);
 }
 
@@ -94,8 +93,8 @@ Result<void> DefinitionReader::ReadType(const btf::Member& member, uint32_t& siz
   const auto bytes = btf_.SizeOf(type_id);
   if (!bytes) return Malformed(fmt::format("the type of {} has no size", member.name));
   if (size != 0 && size != *bytes)
-    return Malformed(fmt::format("{} has {} bytes, but {}_size is {}", member.name, *bytes,
-                                 member.name, size));
+    return Malformed(
+        fmt::format("{} has {} bytes, but {}_size is {}", member.name, *bytes, member.name, size));
   size = *bytes;
   return {};
 }
@@ -188,9 +187,10 @@ Result<std::pair<MapSpec, MapPlace>> ReadDefinition(const btf::Btf& btf,
   if (btf.kind(type) != btf::Kind::kStruct) return Malformed("is no struct");
   const uint64_t size = *btf.SizeOf(type);
   if (variable.offset >= end || size > end - variable.offset)
-    return Malformed(fmt::format("{} bytes at offset {} overlap another map or end beyond the "
-                                 "section",
-                                 size, variable.offset));
+    return Malformed(
+        fmt::format("{} bytes at offset {} overlap another map or end beyond the "
+                    "section",
+                    size, variable.offset));
   DefinitionReader reader(btf, std::string(btf.name(variable.type)), false);
   SKEP_TRY(MapSpec spec, reader.Read(type));
   MapPlace place;
@@ -209,8 +209,7 @@ Result<void> ReadBtfMaps(const ElfFile& elf, const ObjectTypes& types, MapTable&
     return Malformed("section .maps needs BTF to be read (compile with -g)");
   const btf::Btf& btf = *types.btf;
   const auto found = types.data_sections.find(".maps");
-  if (found == types.data_sections.end())
-    return Malformed("section .maps is not described in BTF");
+  if (found == types.data_sections.end()) return Malformed("section .maps is not described in BTF");
   const auto section_index = static_cast<uint32_t>(section - elf.sections().data());
   std::vector<btf::SectionVariable> variables;  // ascending by offset
   for (uint32_t i = 0; i < btf.type(found->second).vlen; ++i) {
@@ -268,8 +267,8 @@ Result<void> ReadInitialSlots(const ElfFile& elf, const FunctionTable& functions
   for (const Relocation& relocation : elf.relocations(section_index)) {
     const MapPlace* place = table.Find(section_index, relocation.offset);
     if (place == nullptr)
-      return Malformed(fmt::format("section .maps: relocation at {} is in no map",
-                                   relocation.offset));
+      return Malformed(
+          fmt::format("section .maps: relocation at {} is in no map", relocation.offset));
     MapSpec& spec = table.specs[place->spec];
     const auto at = [&](Error error) {
       return std::move(error).At("section .maps: map " + spec.name + ": values");

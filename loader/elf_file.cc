@@ -35,10 +35,11 @@ Result<Elf64_Ehdr> ReadHeader(ByteReader reader) {
   if (header->e_machine != EM_BPF && header->e_machine != EM_NONE)
     return Unsupported(fmt::format("ELF machine is {}, need {} (BPF)", header->e_machine, EM_BPF));
   if (header->e_type != ET_REL)
-    return Unsupported(fmt::format("ELF type is {}, need {} (relocatable)", header->e_type, ET_REL));
+    return Unsupported(
+        fmt::format("ELF type is {}, need {} (relocatable)", header->e_type, ET_REL));
   if (header->e_shentsize != sizeof(Elf64_Shdr))
-    return Malformed(fmt::format("section header size is {}, need {}", header->e_shentsize,
-                                 sizeof(Elf64_Shdr)));
+    return Malformed(
+        fmt::format("section header size is {}, need {}", header->e_shentsize, sizeof(Elf64_Shdr)));
   return *header;
 }
 
@@ -70,8 +71,8 @@ Result<void> ElfFile::ReadSections(std::span<const std::byte> bytes) {
   const uint64_t names_index = header.e_shstrndx != SHN_XINDEX ? header.e_shstrndx : first->sh_link;
   if (count > bytes.size() / sizeof(Elf64_Shdr) ||
       !reader.Contains(header.e_shoff, count * sizeof(Elf64_Shdr)))
-    return Malformed(fmt::format("{} section headers do not fit the file of {} bytes", count,
-                                 bytes.size()));
+    return Malformed(
+        fmt::format("{} section headers do not fit the file of {} bytes", count, bytes.size()));
   if (count > SHN_LORESERVE)
     return Unsupported(fmt::format("{} sections, need fewer than {}", count, SHN_LORESERVE));
   if (names_index >= count)
@@ -84,8 +85,8 @@ Result<void> ElfFile::ReadSections(std::span<const std::byte> bytes) {
     raw.push_back(*reader.Read<Elf64_Shdr>(header.e_shoff + i * sizeof(Elf64_Shdr)));
     const Elf64_Shdr& from = raw.back();
     Section& to = sections_[i];
-    to = {{}, from.sh_type, from.sh_flags, from.sh_size, {}, from.sh_link, from.sh_info,
-          from.sh_entsize};
+    to = {{}, from.sh_type, from.sh_flags, from.sh_size,
+          {}, from.sh_link, from.sh_info,  from.sh_entsize};
     if (from.sh_type == SHT_NOBITS || from.sh_type == SHT_NULL) continue;
     const auto data = reader.Slice(from.sh_offset, from.sh_size);
     if (!data)
@@ -96,7 +97,8 @@ Result<void> ElfFile::ReadSections(std::span<const std::byte> bytes) {
   const ByteReader names(sections_[names_index].data);
   for (uint64_t i = 1; i < count; ++i) {
     const auto name = names.String(raw[i].sh_name, kMaxNameLength);
-    if (!name) return Malformed(fmt::format("section {}: name offset {} is bad", i, raw[i].sh_name));
+    if (!name)
+      return Malformed(fmt::format("section {}: name offset {} is bad", i, raw[i].sh_name));
     sections_[i].name = *name;
   }
   return {};
@@ -114,8 +116,8 @@ Result<void> ElfFile::ReadSymbols() {
     return Malformed(fmt::format("symbol table of {} bytes, need a multiple of {}",
                                  table.data.size(), sizeof(Elf64_Sym)));
   if (table.link >= sections_.size())
-    return Malformed(fmt::format("symbol names are in section {} of {}", table.link,
-                                 sections_.size()));
+    return Malformed(
+        fmt::format("symbol names are in section {} of {}", table.link, sections_.size()));
   const ByteReader names(sections_[table.link].data);
   const ByteReader entries(table.data);
   const uint64_t count = table.data.size() / sizeof(Elf64_Sym);
@@ -150,8 +152,8 @@ Result<void> ElfFile::ReadRelocations() {
     // information hold final offsets already.
     if ((target.flags & SHF_ALLOC) == 0 || target.name.starts_with(kDebugPrefix)) continue;
     if (section.type == SHT_RELA)
-      return Unsupported(fmt::format("section {}: relocations with addends (SHT_RELA)",
-                                     section.name));
+      return Unsupported(
+          fmt::format("section {}: relocations with addends (SHT_RELA)", section.name));
     if (symbol_table_ == 0 || section.link != symbol_table_)
       return Malformed(fmt::format("section {}: symbols are in section {}, need the symbol table",
                                    section.name, section.link));
@@ -173,9 +175,8 @@ Result<void> ElfFile::ReadRelocations() {
     }
   }
   for (std::vector<Relocation>& list : relocations_)
-    std::stable_sort(list.begin(), list.end(), [](const Relocation& a, const Relocation& b) {
-      return a.offset < b.offset;
-    });
+    std::stable_sort(list.begin(), list.end(),
+                     [](const Relocation& a, const Relocation& b) { return a.offset < b.offset; });
   return {};
 }
 

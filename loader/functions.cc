@@ -27,11 +27,11 @@ Result<FunctionTable> FunctionTable::Read(const ElfFile& elf) {
                                symbol.name, symbol.size, symbol.value, section.name, section.size)};
     if (symbol.name.empty() || symbol.name.size() > kMaxNameLength ||
         section.name.size() > kMaxNameLength)
-      return Error{ErrorCode::kMalformedObject,
-                   fmt::format("function at offset {} of section {}: its or the section's name is "
-                               "empty or longer than {} bytes",
-                               symbol.value, section.name.substr(0, kMaxNameLength),
-                               kMaxNameLength)};
+      return Error{
+          ErrorCode::kMalformedObject,
+          fmt::format("function at offset {} of section {}: its or the section's name is "
+                      "empty or longer than {} bytes",
+                      symbol.value, section.name.substr(0, kMaxNameLength), kMaxNameLength)};
     Function function;
     function.name = symbol.name;
     function.section = symbol.section;

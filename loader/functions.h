@@ -10,8 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "loader/elf_file.h"
 #include "skep/result.h"
+
+#include "loader/elf_file.h"
 
 namespace skep::loader {
 

@@ -32,8 +32,7 @@ Result<MapSpec> ReadDefinition(ByteReader bytes, std::string_view name) {
   spec.value_size = fields[2];
   spec.max_entries = fields[3];
   spec.flags = fields[4];
-  if (spec.type == MapType::kUnspec)
-    return Error{ErrorCode::kMalformedObject, "has no type"};
+  if (spec.type == MapType::kUnspec) return Error{ErrorCode::kMalformedObject, "has no type"};
   AdjustRingbufSize(spec);
   return spec;
 }

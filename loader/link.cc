@@ -44,8 +44,8 @@ class Linker {
   // A function whose instructions are being resolved.
   struct Frame {
     Placed placed;
-    uint32_t slot = 0;   // next one, counted in the function
-    size_t next = 0;     // next relocation of the section
+    uint32_t slot = 0;  // next one, counted in the function
+    size_t next = 0;    // next relocation of the section
   };
 
   Result<void> PlaceAll(uint32_t entry);
@@ -76,10 +76,10 @@ class Linker {
   const ObjectFile& object_;
   LinkBudget& budget_;
   std::vector<Insn> insns_;
-  std::vector<Placed> placed_;                       // ascending by base
-  std::unordered_map<uint32_t, uint32_t> base_of_;   // by function
+  std::vector<Placed> placed_;                      // ascending by base
+  std::unordered_map<uint32_t, uint32_t> base_of_;  // by function
   std::vector<Frame> pending_;
-  std::vector<uint32_t> inner_targets_;              // calls into the caller's own function
+  std::vector<uint32_t> inner_targets_;  // calls into the caller's own function
   std::vector<MapSpec> maps_;
   std::unordered_map<uint32_t, uint32_t> map_index_;  // by spec
 };
@@ -139,8 +139,8 @@ Result<void> Linker::PlaceAll(uint32_t first) {
     if (frame.next < relocations.size() && relocations[frame.next].offset < offset + kInsnSize) {
       relocation = &relocations[frame.next++];
       if (relocation->offset != offset)
-        return Malformed(fmt::format("{}: relocation in the middle of an instruction",
-                                     Where(frame)));
+        return Malformed(
+            fmt::format("{}: relocation in the middle of an instruction", Where(frame)));
       if (frame.next < relocations.size() && relocations[frame.next].offset == offset)
         return Malformed(fmt::format("{}: more than one relocation", Where(frame)));
     }
@@ -153,8 +153,8 @@ Result<void> Linker::PlaceAll(uint32_t first) {
 Result<uint32_t> Linker::Place(uint32_t index) {
   const Function& f = object_.functions.all()[index];
   if (f.count > kMaxSlots - insns_.size())
-    return Error{ErrorCode::kResourceLimit,
-                 fmt::format("more than {} instructions", kMaxSlots), E2BIG};
+    return Error{ErrorCode::kResourceLimit, fmt::format("more than {} instructions", kMaxSlots),
+                 E2BIG};
   SKEP_TRY_VOID(budget_.Take(uint64_t{f.count} * kInsnSize + sizeof(Subprogram) + f.name.size()));
   SKEP_TRY_VOID(CheckCoreRelocations(f));
 
@@ -182,7 +182,8 @@ Result<void> Linker::CheckCoreRelocations(const Function& f) const {
   if (it == records.end() || it->insn_offset >= start + uint64_t{f.count} * kInsnSize) return {};
   const uint32_t slot = it->insn_offset / kInsnSize - f.start;
   return Unsupported(fmt::format("{}CO-RE relocation at insn {} is not supported yet",
-                                 placed_.empty() ? "" : fmt::format("function {}: ", f.name), slot));
+                                 placed_.empty() ? "" : fmt::format("function {}: ", f.name),
+                                 slot));
 }
 
 // Resolves the instruction at frame.slot and moves on. `frame` is not used
@@ -202,9 +203,10 @@ Result<void> Linker::ResolveSlot(Frame& frame, const Relocation* relocation) {
     return ResolveWideLoad(here, &insn, relocation);
   }
   if (relocation != nullptr)
-    return Malformed(fmt::format("{}: relocation of an instruction with opcode {:#04x}, need a "
-                                 "call or a wide load",
-                                 Where(frame), insn.code));
+    return Malformed(
+        fmt::format("{}: relocation of an instruction with opcode {:#04x}, need a "
+                    "call or a wide load",
+                    Where(frame), insn.code));
   ++frame.slot;
   return {};
 }
@@ -213,8 +215,8 @@ Result<void> Linker::ResolveCall(const Frame& frame, Insn& insn, const Relocatio
   const Function& caller = function(frame.placed);
   if (relocation == nullptr) {
     if (insn.src == kCallKernel)
-      return Unsupported(fmt::format("{}: call of a kernel function (kfunc) is not supported yet",
-                                     Where(frame)));
+      return Unsupported(
+          fmt::format("{}: call of a kernel function (kfunc) is not supported yet", Where(frame)));
     if (insn.src != kCallLocal) return {};  // a helper, or nothing that linking knows
     const int64_t slot = int64_t{caller.start} + frame.slot + 1 + insn.imm;
     return ReferTo(frame, caller.section, slot * kInsnSize, insn);
@@ -227,8 +229,8 @@ Result<void> Linker::ResolveCall(const Frame& frame, Insn& insn, const Relocatio
   // The target is symbol + (imm + 1) instructions: clang writes imm -1 for a
   // function's symbol and the distance from the start for a section's.
   if (symbol.value > INT64_MAX / 2)
-    return Malformed(fmt::format("{}: symbol '{}' lies outside its section", Where(frame),
-                                 symbol.name));
+    return Malformed(
+        fmt::format("{}: symbol '{}' lies outside its section", Where(frame), symbol.name));
   const int64_t target =
       static_cast<int64_t>(symbol.value) + (int64_t{insn.imm} + 1) * int64_t{kInsnSize};
   insn.src = kCallLocal;
@@ -252,13 +254,13 @@ Result<void> Linker::ResolveWideLoad(const Frame& frame, Insn* insn, const Reloc
   const Symbol& symbol = object_.elf.symbols()[relocation->symbol];
   if (symbol.section == SHN_UNDEF) return ResolveExtern(symbol, false).At(Where(frame));
   if (symbol.section >= object_.elf.sections().size())
-    return Unsupported(fmt::format("{}: symbol '{}' is absolute or common", Where(frame),
-                                   symbol.name));
+    return Unsupported(
+        fmt::format("{}: symbol '{}' is absolute or common", Where(frame), symbol.name));
   const Section& target = object_.elf.sections()[symbol.section];
   if (target.IsCode()) {
     if (symbol.value > INT64_MAX / 2)
-      return Malformed(fmt::format("{}: symbol '{}' lies outside its section", Where(frame),
-                                   symbol.name));
+      return Malformed(
+          fmt::format("{}: symbol '{}' lies outside its section", Where(frame), symbol.name));
     const int64_t offset = static_cast<int64_t>(symbol.value) + insn->imm;
     insn->src = kPseudoFunc;
     return ReferTo(frame, symbol.section, offset, *insn);
@@ -267,8 +269,7 @@ Result<void> Linker::ResolveWideLoad(const Frame& frame, Insn* insn, const Reloc
   const MapPlace* place = object_.maps.Find(symbol.section, symbol.value);
   if (place == nullptr) {
     const bool later = target.name.starts_with(".struct_ops") ||
-                       target.name.starts_with("?.struct_ops") ||
-                       target.name == ".addr_space.1";
+                       target.name.starts_with("?.struct_ops") || target.name == ".addr_space.1";
     return Unsupported(later ? fmt::format("{}: '{}' of section {} is not supported yet",
                                            Where(frame), symbol.name, target.name)
                              : fmt::format("{}: '{}' of section {} is neither a map nor in .data, "
@@ -308,7 +309,8 @@ Result<uint32_t> Linker::UseMap(uint32_t spec) {
 
 // Makes `insn`, a call or function address, refer to the function at
 // `byte_offset` of `section`, and places that if it is new.
-Result<void> Linker::ReferTo(const Frame& frame, uint32_t section, int64_t byte_offset, Insn& insn) {
+Result<void> Linker::ReferTo(const Frame& frame, uint32_t section, int64_t byte_offset,
+                             Insn& insn) {
   const uint32_t at = frame.placed.base + frame.slot;
   const Function& from = function(frame.placed);
   uint32_t target = kNoFunction;
@@ -344,8 +346,8 @@ Result<void> Linker::ReferTo(const Frame& frame, uint32_t section, int64_t byte_
 Result<void> Linker::ResolveExtern(const Symbol& symbol, bool is_call) const {
   const auto it = object_.types.externs.find(symbol.name);
   if (it == object_.types.externs.end())
-    return Error{ErrorCode::kUnresolved, fmt::format("undefined {} '{}'",
-                                                     is_call ? "function" : "symbol", symbol.name)};
+    return Error{ErrorCode::kUnresolved,
+                 fmt::format("undefined {} '{}'", is_call ? "function" : "symbol", symbol.name)};
   return Unsupported(fmt::format("{} '{}' of {} is not supported yet",
                                  is_call ? "kernel function (kfunc)" : "extern", symbol.name,
                                  it->second));
@@ -409,8 +411,7 @@ Result<void> Linker::MakeLines(ProgramData& data) {
           placed.base + static_cast<uint32_t>((it->insn_offset - start) / kInsnSize);
       if (!data.lines.empty() && data.lines.back().insn == slot) continue;
       SKEP_TRY_VOID(budget_.Take(sizeof(SourceLine)));
-      data.lines.push_back({slot, it->line(), it->column(),
-                            data.btf->StringAt(it->file_offset),
+      data.lines.push_back({slot, it->line(), it->column(), data.btf->StringAt(it->file_offset),
                             data.btf->StringAt(it->text_offset)});
     }
   }

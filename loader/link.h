@@ -13,12 +13,13 @@
 #include <cstdint>
 #include <string>
 
+#include "skep/program.h"
+#include "skep/result.h"
+
 #include "loader/elf_file.h"
 #include "loader/functions.h"
 #include "loader/map_table.h"
 #include "loader/object_types.h"
-#include "skep/program.h"
-#include "skep/result.h"
 
 namespace skep::loader {
 

@@ -14,11 +14,12 @@
 #include <string_view>
 #include <vector>
 
+#include "skep/map_spec.h"
+#include "skep/result.h"
+
 #include "loader/elf_file.h"
 #include "loader/functions.h"
 #include "loader/object_types.h"
-#include "skep/map_spec.h"
-#include "skep/result.h"
 
 namespace skep::loader {
 
@@ -28,7 +29,7 @@ struct MapPlace {
   uint32_t section = 0;  // ELF section index
   uint64_t offset = 0;
   uint64_t size = 0;
-  bool is_data = false;  // element 0 is the section itself
+  bool is_data = false;   // element 0 is the section itself
   uint64_t slots_at = 0;  // .maps: where the member `values` starts in the definition
 };
 

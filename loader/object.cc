@@ -11,10 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "skep/program.h"
+
 #include "base/byte_reader.h"
 #include "loader/link.h"
 #include "loader/section_rules.h"
-#include "skep/program.h"
 
 namespace skep {
 
@@ -76,8 +77,7 @@ std::vector<ObjectProgram> LinkAll(const ObjectFile& object, uint64_t file_size)
   for (uint32_t i = 0; i < object.functions.all().size(); ++i) {
     const Function& function = object.functions.all()[i];
     if (!function.entry) continue;
-    const SectionMeaning meaning =
-        ReadSectionName(object.elf.sections()[function.section].name);
+    const SectionMeaning meaning = ReadSectionName(object.elf.sections()[function.section].name);
     const ProgramTypeId type =
         meaning.rule != nullptr ? meaning.rule->type : ProgramTypeId::kUnspec;
     programs.push_back({std::string(function.name), std::string(meaning.name),
@@ -171,9 +171,8 @@ Result<Program> Object::FindProgram(const std::string& name) const {
   if (data_->programs.empty())
     return Error{ErrorCode::kUnresolved, fmt::format("{}: has no programs", data_->name)};
   if (name.empty())
-    return Error{ErrorCode::kUnresolved,
-                 fmt::format("{}: has {} programs, name one of: {}", data_->name,
-                             data_->programs.size(), names)};
+    return Error{ErrorCode::kUnresolved, fmt::format("{}: has {} programs, name one of: {}",
+                                                     data_->name, data_->programs.size(), names)};
   return Error{ErrorCode::kUnresolved,
                fmt::format("{}: no program '{}', there are: {}", data_->name, name, names)};
 }

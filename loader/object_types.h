@@ -12,10 +12,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "skep/result.h"
+
 #include "btf/btf.h"
 #include "btf/ext.h"
 #include "loader/elf_file.h"
-#include "skep/result.h"
 
 namespace skep::loader {
 

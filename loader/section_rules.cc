@@ -8,14 +8,14 @@ enum Match : uint8_t { Exact, Prefix };
 constexpr uint32_t kSleepable = 1, kFrags = 2, kNeedsTarget = 4;
 
 constexpr SectionRule kRules[] = {
-#define SKEP_SECTION(name, match, type, attach, flags)                              \
-  {name,                                                                            \
-   (match) == Prefix,                                                               \
-   ProgramTypeId::k##type,                                                          \
-   attach,                                                                          \
-   ((flags) & kSleepable) != 0,                                                     \
-   ((flags) & kFrags) != 0,                                                         \
-   ((flags) & kNeedsTarget) != 0},
+#define SKEP_SECTION(name, match, type, attach, flags) \
+  {name,                                               \
+   (match) == Prefix,                                  \
+   ProgramTypeId::k##type,                             \
+   attach,                                             \
+   ((flags)&kSleepable) != 0,                          \
+   ((flags)&kFrags) != 0,                              \
+   ((flags)&kNeedsTarget) != 0},
 #include "loader/sections.def"
 };
 

@@ -19,13 +19,13 @@ TEST(Btf, DecodesEveryKind) {
   const uint32_t array = b.Add("", Kind::kArray, 0, 0, {pointer, int_id, 5});
   const uint32_t structure = b.Add("pair", Kind::kStruct, 2, 16,
                                    {b.Name("first"), int_id, 0, b.Name("second"), pointer, 64});
-  const uint32_t bits = b.Add("bits", Kind::kStruct, 2, 4,
-                              {b.Name("low"), int_id, 3u << 24, b.Name("high"), int_id, 29u << 24 | 3},
-                              true);
-  const uint32_t uni = b.Add("either", Kind::kUnion, 2, 8,
-                             {b.Name("a"), int_id, 0, b.Name("b"), pointer, 0});
-  const uint32_t colour = b.Add("colour", Kind::kEnum, 2, 4,
-                                {b.Name("RED"), 1, b.Name("BLUE"), 0xffffffff}, true);
+  const uint32_t bits =
+      b.Add("bits", Kind::kStruct, 2, 4,
+            {b.Name("low"), int_id, 3u << 24, b.Name("high"), int_id, 29u << 24 | 3}, true);
+  const uint32_t uni =
+      b.Add("either", Kind::kUnion, 2, 8, {b.Name("a"), int_id, 0, b.Name("b"), pointer, 0});
+  const uint32_t colour =
+      b.Add("colour", Kind::kEnum, 2, 4, {b.Name("RED"), 1, b.Name("BLUE"), 0xffffffff}, true);
   const uint32_t big = b.Add("big", Kind::kEnum64, 1, 8, {b.Name("HUGE"), 0x55667788, 0x11223344});
   const uint32_t forward = b.Add("later", Kind::kFwd, 0, 0);
   const uint32_t alias = b.Add("alias", Kind::kTypedef, 0, structure);

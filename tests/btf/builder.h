@@ -28,9 +28,9 @@ class Builder {
   uint32_t Add(const std::string& name, Kind kind, uint32_t vlen, uint32_t size_or_type,
                std::initializer_list<uint32_t> extra = {}, bool flag = false) {
     const uint32_t offset = Name(name);
-    words_.insert(words_.end(), {offset,
-                                 vlen | static_cast<uint32_t>(kind) << 24 | (flag ? 1u << 31 : 0u),
-                                 size_or_type});
+    words_.insert(
+        words_.end(),
+        {offset, vlen | static_cast<uint32_t>(kind) << 24 | (flag ? 1u << 31 : 0u), size_or_type});
     words_.insert(words_.end(), extra);
     return ++last_id_;
   }

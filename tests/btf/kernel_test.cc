@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The running kernel as the oracle of Btf::Parse(kKernel): BTF damaged from a
 // fixed seed is taken by both or refused by both, with the same errno.
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "tests/btf/builder.h"
 
@@ -49,8 +48,9 @@ std::vector<std::byte> Sample() {
   b.Int("unsigned char", 1);
   const uint32_t pointer = b.Pointer(int_id);
   const uint32_t array = b.Add("", Kind::kArray, 0, 0, {pointer, int_id, 5});
-  const uint32_t pair = b.Add("pair", Kind::kStruct, 3, 56,
-                              {b.Name("a"), int_id, 0, b.Name("b"), pointer, 64, b.Name("c"), array, 128});
+  const uint32_t pair =
+      b.Add("pair", Kind::kStruct, 3, 56,
+            {b.Name("a"), int_id, 0, b.Name("b"), pointer, 64, b.Name("c"), array, 128});
   b.Add("bits", Kind::kStruct, 2, 4,
         {b.Name("low"), int_id, 3u << 24, b.Name("high"), int_id, 29u << 24 | 3}, true);
   b.Add("either", Kind::kUnion, 2, 8, {b.Name("x"), int_id, 0, b.Name("y"), pointer, 0});
@@ -61,7 +61,8 @@ std::vector<std::byte> Sample() {
   const uint32_t constant = b.Add("", Kind::kConst, 0, alias);
   b.Pointer(b.Add("user", Kind::kTypeTag, 0, constant));
   b.Add("", Kind::kVolatile, 0, b.Add("", Kind::kRestrict, 0, pointer));
-  const uint32_t proto = b.Add("", Kind::kFuncProto, 2, int_id, {b.Name("p"), pointer, b.Name("q"), alias});
+  const uint32_t proto =
+      b.Add("", Kind::kFuncProto, 2, int_id, {b.Name("p"), pointer, b.Name("q"), alias});
   b.Add("work", Kind::kFunc, 1, proto);
   const uint32_t variable = b.Add("counter", Kind::kVar, 0, int_id, {1});
   const uint32_t second = b.Add("second", Kind::kVar, 0, pair, {0});
@@ -94,10 +95,18 @@ TEST(AgainstLinux, RefusesDamagedBtfForTheSameReasons) {
     uint32_t word = 0;
     std::memcpy(&word, bytes.data() + at, 4);
     switch (random(4)) {
-      case 0: word ^= 1u << random(32); break;
-      case 1: word = static_cast<uint32_t>(random(32)); break;
-      case 2: word += static_cast<uint32_t>(random(9)) - 4; break;
-      default: std::memcpy(&word, bytes.data() + 24 + random(words - 6) * 4, 4); break;
+      case 0:
+        word ^= 1u << random(32);
+        break;
+      case 1:
+        word = static_cast<uint32_t>(random(32));
+        break;
+      case 2:
+        word += static_cast<uint32_t>(random(9)) - 4;
+        break;
+      default:
+        std::memcpy(&word, bytes.data() + 24 + random(words - 6) * 4, 4);
+        break;
     }
     std::memcpy(bytes.data() + at, &word, 4);
     const int theirs = LoadIntoLinux(bytes, log);
@@ -108,9 +117,10 @@ TEST(AgainstLinux, RefusesDamagedBtfForTheSameReasons) {
     // One wrong number may break two rules; which is met first is no contract.
     if (mine != 0 && theirs != 0 && ++other_reason <= kVariants / 200) continue;
     ++differ;
-    ADD_FAILURE() << "variant " << variant << ", word " << at / 4 << " = " << word
-                  << ": Linux " << theirs << ", ours " << mine << " "
-                  << (ours ? "" : ours.error().message) << "\n" << log.substr(log.rfind('\n', log.size() - 2) + 1);
+    ADD_FAILURE() << "variant " << variant << ", word " << at / 4 << " = " << word << ": Linux "
+                  << theirs << ", ours " << mine << " " << (ours ? "" : ours.error().message)
+                  << "\n"
+                  << log.substr(log.rfind('\n', log.size() - 2) + 1);
   }
   EXPECT_GT(taken, kVariants / 10);
 }

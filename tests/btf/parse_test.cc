@@ -49,7 +49,9 @@ std::vector<Case> Cases() {
        }},
       {"CutOffType", "is cut off", EINVAL, [](Builder& b) { b.Word(0); }},
       {"CutOffMembers", "is cut off", EINVAL,
-       [](Builder& b) { b.Add("s", Kind::kStruct, 2, 4, {0, 1, 0}); }},
+       [](Builder& b) {
+         b.Add("s", Kind::kStruct, 2, 4, {0, 1, 0});
+       }},
       {"IntWiderThanItsBytes", "64 bits in 4 bytes", EINVAL,
        [](Builder& b) { b.Add("i", Kind::kInt, 0, 4, {64}); }},
       {"IntOf129Bits", "129 bits", EINVAL,
@@ -71,24 +73,38 @@ std::vector<Case> Cases() {
       {"ConstWithTheKindFlag", "kind flag", EINVAL,
        [](Builder& b) { b.Add("", Kind::kConst, 0, 1, {}, true); }},
       {"ArrayWithoutElementType", "element type is 0", EINVAL,
-       [](Builder& b) { b.Add("", Kind::kArray, 0, 0, {0, 1, 1}); }},
+       [](Builder& b) {
+         b.Add("", Kind::kArray, 0, 0, {0, 1, 1});
+       }},
       {"ArrayIndexedByAPointer", "refers to type 2 (ptr)", EINVAL,
-       [](Builder& b) { b.Add("", Kind::kArray, 0, 0, {1, b.Pointer(1), 1}); }},
+       [](Builder& b) {
+         b.Add("", Kind::kArray, 0, 0, {1, b.Pointer(1), 1});
+       }},
       {"ArrayOfFunctions", "has no size", EINVAL,
        [](Builder& b) {
          const uint32_t proto = b.Add("", Kind::kFuncProto, 0, 1);
          b.Add("", Kind::kArray, 0, 0, {proto, 1, 2});
        }},
       {"ArrayOver4GiB", "need less than 2^32", EINVAL,
-       [](Builder& b) { b.Add("", Kind::kArray, 0, 0, {1, 1, 0x40000000}); }},
+       [](Builder& b) {
+         b.Add("", Kind::kArray, 0, 0, {1, 1, 0x40000000});
+       }},
       {"MemberBeyondItsStruct", "ends beyond its 4 bytes", EINVAL,
-       [](Builder& b) { b.Add("s", Kind::kStruct, 1, 4, {0, 1, 16}); }},
+       [](Builder& b) {
+         b.Add("s", Kind::kStruct, 1, 4, {0, 1, 16});
+       }},
       {"MembersOutOfOrder", "lies before the one ahead", EINVAL,
-       [](Builder& b) { b.Add("s", Kind::kStruct, 2, 8, {0, 1, 32, 0, 1, 0}); }},
+       [](Builder& b) {
+         b.Add("s", Kind::kStruct, 2, 8, {0, 1, 32, 0, 1, 0});
+       }},
       {"UnionMemberAtAnOffset", "member 0 of a union", EINVAL,
-       [](Builder& b) { b.Add("u", Kind::kUnion, 1, 8, {0, 1, 32}); }},
+       [](Builder& b) {
+         b.Add("u", Kind::kUnion, 1, 8, {0, 1, 32});
+       }},
       {"MemberOfVoid", "member 0 has type 0", EINVAL,
-       [](Builder& b) { b.Add("s", Kind::kStruct, 1, 8, {0, 0, 0}); }},
+       [](Builder& b) {
+         b.Add("s", Kind::kStruct, 1, 8, {0, 0, 0});
+       }},
       {"MemberWithoutSize", "without a size", EINVAL,
        [](Builder& b) {
          const uint32_t forward = b.Add("f", Kind::kFwd, 0, 0);
@@ -99,13 +115,17 @@ std::vector<Case> Cases() {
       {"FunctionOfUnknownLinkage", "linkage is 3", EINVAL,
        [](Builder& b) { b.Add("f", Kind::kFunc, 3, b.Add("", Kind::kFuncProto, 0, 1)); }},
       {"VoidParameterInTheMiddle", "parameter 0 has no type", EINVAL,
-       [](Builder& b) { b.Add("", Kind::kFuncProto, 2, 1, {0, 0, 0, 1}); }},
+       [](Builder& b) {
+         b.Add("", Kind::kFuncProto, 2, 1, {0, 0, 0, 1});
+       }},
       {"VariableOfUnknownLinkage", "linkage is 2", EINVAL,
        [](Builder& b) { b.Add("v", Kind::kVar, 0, 1, {2}); }},
       {"SectionOfSizeZero", "size is 0", EINVAL,
        [](Builder& b) { b.Add(".s", Kind::kDatasec, 0, 0); }},
       {"SectionOfTypes", "refers to type 1 (int)", EINVAL,
-       [](Builder& b) { b.Add(".s", Kind::kDatasec, 1, 4, {1, 0, 4}); }},
+       [](Builder& b) {
+         b.Add(".s", Kind::kDatasec, 1, 4, {1, 0, 4});
+       }},
       {"SectionVariablesThatOverlap", "variable 1 at offset 2", EINVAL,
        [](Builder& b) {
          const uint32_t v = b.Add("v", Kind::kVar, 0, 1, {1});
@@ -132,7 +152,9 @@ std::vector<Case> Cases() {
          b.Add("", Kind::kConst, 0, 2);
        }},
       {"StructInItself", "loop of types", EEXIST,
-       [](Builder& b) { b.Add("s", Kind::kStruct, 1, 4, {0, 2, 0}); }},
+       [](Builder& b) {
+         b.Add("s", Kind::kStruct, 1, 4, {0, 2, 0});
+       }},
       {"NestedTooDeep", "more than 32 deep", E2BIG,
        [](Builder& b) {
          for (uint32_t i = 0; i < 40; ++i) b.Add("", Kind::kConst, 0, 3 + i);

@@ -5,17 +5,18 @@
 // SKEP_OBJECTS_DIR.
 #ifdef SKEP_HAVE_LIBBPF
 
-#include <bpf/libbpf.h>
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
 #include <cerrno>
 #include <cstring>
 #include <map>
 #include <memory>
 
-#include "loader/section_rules.h"
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
 #include "skep/program.h"
+
+#include "loader/section_rules.h"
 #include "tests/loader/objects.h"
 
 namespace skep::loader {
@@ -42,8 +43,8 @@ std::string DescribeMap(const bpf_map* map) {
   return fmt::format("{} type {} key {} value {} entries {} flags {:#x} extra {} types {} {}",
                      bpf_map__name(map), static_cast<uint32_t>(bpf_map__type(map)),
                      bpf_map__key_size(map), bpf_map__value_size(map), bpf_map__max_entries(map),
-                     bpf_map__map_flags(map), bpf_map__map_extra(map), bpf_map__btf_key_type_id(map),
-                     bpf_map__btf_value_type_id(map));
+                     bpf_map__map_flags(map), bpf_map__map_extra(map),
+                     bpf_map__btf_key_type_id(map), bpf_map__btf_value_type_id(map));
 }
 std::string DescribeMap(const MapSpec& map) {
   return fmt::format("{} type {} key {} value {} entries {} flags {:#x} extra {} types {} {}",
@@ -177,7 +178,8 @@ TEST(AgainstLibbpf, LinksTheSameInstructions) {
       if (object == nullptr) break;
       bpf_program* program = nullptr;
       bpf_program* wanted = nullptr;
-      for (size_t i = 0; (program = bpf_object__next_program(object.get(), program)) != nullptr; ++i) {
+      for (size_t i = 0; (program = bpf_object__next_program(object.get(), program)) != nullptr;
+           ++i) {
         bpf_program__set_autoload(program, i == index);
         if (i == index) wanted = program;
       }

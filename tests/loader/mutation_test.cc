@@ -2,8 +2,6 @@
 // Real objects, damaged in thousands of ways from a fixed seed: each is parsed
 // to an object or an error, in memory bounded by its size. Run it under the
 // address sanitizer to see more.
-#include <malloc.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -11,11 +9,13 @@
 #include <new>
 
 #include <gtest/gtest.h>
+#include <malloc.h>
+
+#include "skep/program.h"
 
 #include "btf/btf.h"
-#include "fuzz/visit_object.h"
-#include "skep/program.h"
 #include "tests/loader/objects.h"
+#include "tests/loader/visit_object.h"
 
 namespace {
 
@@ -93,7 +93,11 @@ void Damage(std::vector<std::byte>& bytes, Random& random) {
       bytes[at] = static_cast<std::byte>(random.Below(256));
       break;
     case 2: {
-      const uint32_t values[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff,
+      const uint32_t values[] = {0,
+                                 1,
+                                 0x7fffffff,
+                                 0x80000000,
+                                 0xffffffff,
                                  static_cast<uint32_t>(bytes.size()),
                                  static_cast<uint32_t>(bytes.size() - at)};
       const uint32_t value = values[random.Below(std::size(values))];
@@ -164,8 +168,8 @@ TEST(DamagedObject, IsReadOrRefusedInBoundedMemory) {
 
 TEST(DamagedObject, IsRefusedWhereverItIsCutOff) {
   for (const std::string& path : ObjectsToDamage()) {
-    const bool small = path.ends_with("minimal.v3.bpf.o") ||
-                       path.ends_with("subprograms.v3.nodebug.bpf.o");
+    const bool small =
+        path.ends_with("minimal.v3.bpf.o") || path.ends_with("subprograms.v3.nodebug.bpf.o");
     if (!small) continue;
     const std::vector<std::byte> whole = ReadBytes(path);
     for (size_t size = 0; size < whole.size(); ++size)

@@ -10,17 +10,18 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "btf/btf.h"
 #include "skep/program.h"
+
+#include "btf/btf.h"
 #include "tests/loader/objects.h"
 
 namespace skep::loader {
 namespace {
 
 std::string DescribeMap(const MapSpec& map, const btf::Btf* btf) {
-  std::string text = fmt::format("map {} type {} key {} value {} entries {}", map.name,
-                                 static_cast<uint32_t>(map.type), map.key_size, map.value_size,
-                                 map.max_entries);
+  std::string text =
+      fmt::format("map {} type {} key {} value {} entries {}", map.name,
+                  static_cast<uint32_t>(map.type), map.key_size, map.value_size, map.max_entries);
   if (map.flags != 0) text += fmt::format(" flags {:#x}", map.flags);
   if (map.map_extra != 0) text += fmt::format(" extra {}", map.map_extra);
   if (map.frozen) text += " frozen";
@@ -43,19 +44,20 @@ std::string DescribeMap(const MapSpec& map, const btf::Btf* btf) {
 }
 
 std::string DescribeProgram(const ObjectProgram& program) {
-  std::string text = fmt::format("program {} section {} type {}{}\n", program.name,
-                                 program.section, static_cast<uint32_t>(program.type),
-                                 program.autoload ? "" : " no-autoload");
+  std::string text =
+      fmt::format("program {} section {} type {}{}\n", program.name, program.section,
+                  static_cast<uint32_t>(program.type), program.autoload ? "" : " no-autoload");
   if (!program.program) {
     return text + "  refused: " + program.program.error().message + "\n";
   }
   const ProgramData& data = program.program->data();
-  if (data.expected_attach_type != 0) text += fmt::format("  attach {}\n", data.expected_attach_type);
+  if (data.expected_attach_type != 0)
+    text += fmt::format("  attach {}\n", data.expected_attach_type);
   if (!data.attach_target.empty()) text += fmt::format("  target {}\n", data.attach_target);
   if (data.flags != 0) text += fmt::format("  flags {:#x}\n", data.flags);
   for (const Subprogram& subprogram : data.subprograms)
-    text += fmt::format("  subprogram {}{}\n", subprogram.name,
-                        subprogram.is_global ? " global" : "");
+    text +=
+        fmt::format("  subprogram {}{}\n", subprogram.name, subprogram.is_global ? " global" : "");
   for (const MapSpec& map : data.maps) text += fmt::format("  uses {}\n", map.name);
   return text;
 }
@@ -144,8 +146,7 @@ TEST(Object, SaysWhyAFileCannotBeOpened) {
   const auto object = Object::Open("/nonexistent/file.o");
   ASSERT_FALSE(object);
   EXPECT_EQ(object.error().code, ErrorCode::kSystem);
-  EXPECT_EQ(object.error().message,
-            "/nonexistent/file.o: cannot open: No such file or directory");
+  EXPECT_EQ(object.error().message, "/nonexistent/file.o: cannot open: No such file or directory");
 }
 
 TEST(Object, NamesWhatItIsNot) {

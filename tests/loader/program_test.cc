@@ -53,7 +53,9 @@ TEST(Program, NeedsSubprogramsThatCoverAllSlots) {
 TEST(Program, NeedsMapReferencesInsideItsMaps) {
   for (const uint8_t source : {kPseudoMapFd, kPseudoMapValue, kPseudoMapIdx, kPseudoMapIdxValue}) {
     ProgramData data;
-    data.insns = {{.code = 0x18, .dst = 1, .src = static_cast<uint8_t>(source & 0xf), .imm = 0}, {}, {.code = 0x95}};
+    data.insns = {{.code = 0x18, .dst = 1, .src = static_cast<uint8_t>(source & 0xf), .imm = 0},
+                  {},
+                  {.code = 0x95}};
     data.subprograms = {{"main", 0, 3}};
     EXPECT_EQ(Program::Create(data).error().message, "insn 0 refers to map 0 of 0");
     data.maps.resize(1);

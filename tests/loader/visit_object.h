@@ -3,14 +3,15 @@
 // mutation test notices what only its users would trip over. Returns a sum over
 // it, which keeps the reads from being optimised away.
 
-#ifndef SKEP_FUZZ_VISIT_OBJECT_H_
-#define SKEP_FUZZ_VISIT_OBJECT_H_
+#ifndef SKEP_TESTS_LOADER_VISIT_OBJECT_H_
+#define SKEP_TESTS_LOADER_VISIT_OBJECT_H_
 
 #include <cstdint>
 #include <string_view>
 
-#include "btf/btf.h"
 #include "skep/program.h"
+
+#include "btf/btf.h"
 
 namespace skep {
 
@@ -96,4 +97,4 @@ inline uint64_t Visit(const Object& object) {
 
 }  // namespace skep
 
-#endif  // SKEP_FUZZ_VISIT_OBJECT_H_
+#endif  // SKEP_TESTS_LOADER_VISIT_OBJECT_H_

@@ -106,6 +106,11 @@ TEST(EpochDomain, NeverFreesUnderAReader) {
   }
   constexpr int kReplacements = 3000;
   for (int i = 0; i < kReplacements; ++i) {
+    // Readers and replacements take turns, also where threads start late.
+    if (i % 100 == 0) {
+      const uint64_t before = looks.load(std::memory_order_relaxed);
+      while (looks.load(std::memory_order_relaxed) == before) std::this_thread::yield();
+    }
     Object* old = place.exchange(new Object{.freed = &freed}, std::memory_order_acq_rel);
     domain.Retire(old, &Free);
   }

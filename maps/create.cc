@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "maps/array_map.h"
 #include "maps/hash_map.h"
+#include "maps/hash_of_maps.h"
 #include "maps/map_in_map.h"
 #include "maps/perf_event_array.h"
 #include "maps/prog_array.h"
@@ -43,6 +44,8 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
       return ProgArray::Create(spec, environment);
     case MapType::kArrayOfMaps:
       return ArrayOfMaps::Create(spec, environment);
+    case MapType::kHashOfMaps:
+      return CreateHashOfMaps(spec, environment);
     case MapType::kPerfEventArray:
       return PerfEventArray::Create(spec, environment);
     case MapType::kQueue:
@@ -56,7 +59,6 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
     case MapType::kLruHash:
     case MapType::kLruPercpuHash:
     case MapType::kLpmTrie:
-    case MapType::kHashOfMaps:
     case MapType::kDevmap:
     case MapType::kSockmap:
     case MapType::kCpumap:

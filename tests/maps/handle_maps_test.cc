@@ -109,10 +109,11 @@ TEST_F(HandleMaps, ProgArrayKeepsAReplacedProgramWhileARunMayHoldIt) {
 TEST_F(HandleMaps, RefuseBytesAsTheKernel) {
   if (const std::string why = test::WhyNoKernel(); !why.empty()) GTEST_SKIP() << why;
   const test::Fd inner = test::KernelMapCreate(Inner());
-  for (const MapType type :
-       {MapType::kProgArray, MapType::kPerfEventArray, MapType::kArrayOfMaps}) {
+  for (const MapType type : {MapType::kProgArray, MapType::kPerfEventArray, MapType::kArrayOfMaps,
+                             MapType::kHashOfMaps}) {
     MapSpec spec = Spec(type, 3);
-    if (type == MapType::kArrayOfMaps) spec.inner = std::make_shared<MapSpec>(Inner());
+    if (type == MapType::kArrayOfMaps || type == MapType::kHashOfMaps)
+      spec.inner = std::make_shared<MapSpec>(Inner());
     const test::Fd theirs = test::KernelMapCreate(spec, inner.get());
     ASSERT_TRUE(theirs.ok());
     const auto ours = Make(spec);
@@ -156,6 +157,42 @@ TEST_F(HandleMaps, ArrayOfMapsGivesProgramsTheInnerMap) {
   EXPECT_EQ(inner->SetMap(Key(index), inner), -EINVAL);
   EXPECT_EQ(outer->HostDelete(Key(index)), 0);
   EXPECT_EQ(outer->Lookup(Key(index), 0), nullptr);
+}
+
+TEST_F(HandleMaps, HashOfMapsGivesProgramsTheInnerMap) {
+  MapSpec spec = Spec(MapType::kHashOfMaps, 2);
+  spec.inner = std::make_shared<MapSpec>(Inner());
+  const auto outer = Make(spec);
+  auto first = Make(Inner()), second = Make(Inner());
+  const uint32_t a = 10, b = 20, c = 30;
+  EXPECT_EQ(outer->Lookup(Key(a), 0), nullptr);
+  EXPECT_EQ(outer->SetMap(Key(a), first, kUpdateExist), -ENOENT);
+  EXPECT_EQ(outer->SetMap(Key(a), first, kUpdateNoExist), 0);
+  EXPECT_EQ(outer->SetMap(Key(a), second, kUpdateNoExist), -EEXIST);
+  EXPECT_EQ(outer->SetMap(Key(b), second), 0);
+  EXPECT_EQ(outer->SetMap(Key(c), second), -E2BIG);
+  EXPECT_EQ(outer->Lookup(Key(a), 0), reinterpret_cast<std::byte*>(first.get()));
+  uint32_t id = 0;
+  EXPECT_EQ(outer->HostLookup(Key(b), Out(id)), 0);
+  EXPECT_EQ(id, second->id());
+
+  // A replaced map stays while a run may hold it.
+  const std::weak_ptr<Map> watch = first;
+  first.reset();
+  EpochSlot run(*epochs_);
+  run.Enter();
+  EXPECT_EQ(outer->SetMap(Key(a), second), 0);
+  EXPECT_FALSE(watch.expired());
+  run.Leave();
+  EXPECT_TRUE(watch.expired());
+
+  const std::weak_ptr<Map> watch_second = second;
+  second.reset();
+  EXPECT_EQ(outer->HostDelete(Key(a)), 0);
+  EXPECT_EQ(outer->HostDelete(Key(a)), -ENOENT);
+  EXPECT_FALSE(watch_second.expired());
+  EXPECT_EQ(outer->HostDelete(Key(b)), 0);
+  EXPECT_TRUE(watch_second.expired());
 }
 
 // Which maps fit is what the kernel says of the same pairs.

@@ -79,7 +79,7 @@ Variant NativeVariant(const char* name, NativeFunction function,
   };
 }
 
-Variant EngineVariant(Engine engine, std::shared_ptr<Executable> executable,
+Variant EngineVariant(Engine engine, const std::shared_ptr<Executable>& executable,
                       ExecutionContext& context, std::span<std::byte, kPacketSize> packet) {
   return {
       .name = std::string(EngineName(engine)),
@@ -101,7 +101,7 @@ Variant EngineVariant(Engine engine, std::shared_ptr<Executable> executable,
   };
 }
 
-Variant KernelVariant(std::shared_ptr<KernelProgram> program, const PacketBytes& packet) {
+Variant KernelVariant(const std::shared_ptr<KernelProgram>& program, const PacketBytes& packet) {
   return {
       .name = kKernelName,
       .run_once = [=](PacketBytes& bytes) -> std::optional<uint32_t> {
@@ -235,6 +235,7 @@ std::string Compare(const Bench& bench, const std::vector<Variant>& variants) {
 
 std::map<std::string, double> Measure(Bench& bench, const std::vector<Variant>& variants) {
   std::vector<uint64_t> runs;
+  runs.reserve(variants.size());
   for (const Variant& variant : variants) runs.push_back(Calibrate(variant));
   std::vector<std::vector<double>> samples(variants.size());
   for (int round = 0; round < kRounds; ++round) {

@@ -51,8 +51,7 @@ Result<std::shared_ptr<Instance>> OpenInstance() {
 
 Result<void> RunOperation(benchmark::State& state, const std::string& name, Engine engine) {
   // Shared, so that each benchmark starts where the one before left the maps.
-  static Result<std::shared_ptr<Instance>>* const shared =
-      new Result<std::shared_ptr<Instance>>(OpenInstance());
+  static auto* const shared = new Result<std::shared_ptr<Instance>>(OpenInstance());
   if (!*shared) return shared->error();
   LoadOptions options;
   options.engine = engine;

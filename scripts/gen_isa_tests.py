@@ -345,9 +345,9 @@ def jump_files():
     add_file("Ja32", "both_ways", "the distance is in the immediate",
              ["r0 = 1", "gotol forward", "back:", "r0 += 4", "exit", "forward:", "r0 += 2",
               "gotol back"], 7)
-    add_file("MayGoto", "fall_through", "a short loop never runs out of budget",
+    add_file("MayGoto", "refused", "no engine has its loop budget yet, so none may run it",
              ["r0 = 0", "again:", "may_goto out", "r0 += 3", "if r0 < 30 goto again", "out:", "exit"],
-             30, bytes(64), [("type", ["socket_filter"])])
+             sections=[("type", ["socket_filter"]), ("error", [])])
 
 
 def memory_files():

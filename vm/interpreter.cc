@@ -293,6 +293,29 @@ stopped:
 #undef SKEP_DISPATCH
 }
 
+// Lowering has turned all other operations into these, or refused them.
+bool Runs(Op op) {
+  switch (ClassOf(op)) {
+    case OpClass::kAlu:
+    case OpClass::kLoad:
+    case OpClass::kStore:
+    case OpClass::kAtomic:
+    case OpClass::kJump:
+    case OpClass::kBranch:
+    case OpClass::kExit:
+      return true;
+    case OpClass::kWideLoad:
+      return op == Op::kLdImm64;
+    case OpClass::kCall:
+      return Info(op).kind != OpKind::kCallKfunc;
+    case OpClass::kCast:
+    case OpClass::kPacketLoad:
+    case OpClass::kMayGoto:
+      return false;
+  }
+  return false;
+}
+
 const Handlers& HandlerTable() {
   static const Handlers kHandlers = [] {
     Handlers handlers;
@@ -324,6 +347,10 @@ Result<std::unique_ptr<ThreadedProgram>> Thread(std::shared_ptr<const model::Exe
     Cell cell{handlers.forward[op], insn.dst, insn.src, insn.off, insn.imm};
     const OpKind kind = Info(insn.op).kind;
     const OpClass op_class = ClassOf(insn.op);
+    if (!Runs(insn.op)) {
+      return Error{ErrorCode::kUnsupported, exec->name + ": the interpreter does not know " +
+                                                std::string(Info(insn.op).name)};
+    }
     if (op_class == OpClass::kBranch || op_class == OpClass::kJump || kind == OpKind::kCallLocal) {
       const int64_t distance = int64_t{cell_of[insn.target]} - int64_t{cell_of[i]};
       if (op_class == OpClass::kBranch) {

@@ -27,6 +27,7 @@ using model::ExecProgram;
 using model::InsnFact;
 
 constexpr uint32_t kDropped = 0xffffffff;
+constexpr uint32_t kPacketLoadSize = 7;  // instructions of WritePacketLoad
 
 enum class Trust : uint8_t { kVerified, kChecked, kVouched };
 
@@ -82,8 +83,13 @@ class Lowering {
     return {};
   }
 
-  // Unverified code: nothing may run off the end of a subprogram.
+  // Every operation must be one that engines run; and nothing of unverified code
+  // may run off the end of a subprogram.
   Result<void> CheckFlow() const {
+    for (size_t slot = 0; slot < code_.size(); ++slot) {
+      if (IsSecondSlot(slot) || !Reached(slot)) continue;
+      SKEP_TRY_VOID(CheckOperation(slot));
+    }
     if (facts_ != nullptr) return {};
     for (const Subprogram& sub : program_.subprograms()) {
       size_t last = sub.end - 1;
@@ -93,10 +99,6 @@ class Lowering {
         return Refuse(ErrorCode::kInvalidArgument, last,
                       "last insn is not an exit or jmp, control would fall off the end");
       }
-    }
-    for (size_t slot = 0; slot < code_.size(); ++slot) {
-      if (IsSecondSlot(slot)) continue;
-      SKEP_TRY_VOID(CheckOperation(slot));
     }
     return {};
   }
@@ -113,10 +115,13 @@ class Lowering {
       case OpKind::kCallKfunc:
       case OpKind::kLoadBtfId:
       case OpKind::kLoadFunc:
+        return Refuse(ErrorCode::kUnsupported, slot,
+                      fmt::format("{} cannot be run by this build", info.name));
       case OpKind::kLoadPacketAbs:
       case OpKind::kLoadPacketInd:
-        return Refuse(ErrorCode::kUnsupported, slot,
-                      fmt::format("{} needs a verified program", info.name));
+        if (out_->program_type->ld_abs) return {};
+        return Refuse(ErrorCode::kInvalidArgument, slot,
+                      "BPF_LD_[ABS|IND] instructions not allowed for this program type");
       default:
         return {};
     }
@@ -133,6 +138,8 @@ class Lowering {
            ClassOf(code_[slot].op) == OpClass::kBranch;
   }
 
+  bool IsPacketLoad(size_t slot) const { return ClassOf(code_[slot].op) == OpClass::kPacketLoad; }
+
   void Place() {
     place_.assign(code_.size() + 1, kDropped);
     uint32_t next = 0;
@@ -140,7 +147,7 @@ class Lowering {
       if (IsSecondSlot(slot)) continue;
       place_[slot] = next;
       if (!Reached(slot) || NeverTaken(slot)) continue;
-      ++next;
+      next += IsPacketLoad(slot) ? kPacketLoadSize : 1;
     }
     place_[code_.size()] = next;
     out_->insns.reserve(next);
@@ -150,6 +157,10 @@ class Lowering {
   Result<void> Write() {
     for (size_t slot = 0; slot < code_.size(); ++slot) {
       if (IsSecondSlot(slot) || !Reached(slot) || NeverTaken(slot)) continue;
+      if (IsPacketLoad(slot)) {
+        WritePacketLoad(slot);
+        continue;
+      }
       ExecInsn insn;
       insn.op = code_[slot].op;
       insn.dst = code_[slot].dst;
@@ -157,12 +168,43 @@ class Lowering {
       insn.off = code_[slot].off;
       insn.imm = code_[slot].imm;
       SKEP_TRY_VOID(Resolve(slot, insn));
-      out_->insns.push_back(insn);
-      out_->origin.push_back(static_cast<uint32_t>(slot));
-      if (facts_ != nullptr) out_->facts.push_back(facts_->insns[slot]);
+      Emit(slot, insn, facts_ != nullptr ? facts_->insns[slot] : InsnFact{});
     }
     if (out_->insns.empty()) return Refuse(ErrorCode::kInvalidArgument, 0, "nothing is reached");
     return {};
+  }
+
+  void Emit(size_t slot, const ExecInsn& insn, const InsnFact& fact) {
+    out_->insns.push_back(insn);
+    out_->origin.push_back(static_cast<uint32_t>(slot));
+    if (facts_ != nullptr) out_->facts.push_back(fact);
+  }
+
+  // LD_ABS and LD_IND: a call with r6 as context and the offset, then the way
+  // out with r0 = 0 if it lies outside the packet. Linux makes the same sequence
+  // (the load clobbers r1 .. r5 by definition).
+  void WritePacketLoad(size_t slot) {
+    const DecodedInsn& from = code_[slot];
+    const OpInfo& info = Info(from.op);
+    const InsnFact plain{.reached = true};
+    const auto emit = [&](Op op, uint8_t dst, uint8_t src, int32_t imm, uint32_t target = 0) {
+      Emit(slot, ExecInsn{.op = op, .dst = dst, .src = src, .imm = imm, .target = target}, plain);
+    };
+    if (info.kind == OpKind::kLoadPacketInd) {
+      emit(Op::kMov64Reg, 2, from.src, 0);
+      emit(Op::kAdd32Imm, 2, 0, from.imm);
+    } else {
+      emit(Op::kMov64Imm, 2, 0, 0);
+      emit(Op::kAdd32Imm, 2, 0, from.imm);
+    }
+    emit(Op::kMov64Reg, 1, 6, 0);
+    const size_t helper =
+        input_.environment->helpers.size() + static_cast<size_t>(__builtin_ctz(info.width / 8u));
+    emit(Op::kCallHelper, 0, 0, static_cast<int32_t>(helper * sizeof(model::HelperEntry)));
+    const auto next = place_[slot] + kPacketLoadSize;
+    emit(Op::kJSGe64Imm, 0, 0, 0, next);
+    emit(Op::kMov32Imm, 0, 0, 0);
+    emit(Op::kExit, 0, 0, 0);
   }
 
   Result<void> Resolve(size_t slot, ExecInsn& insn) {

@@ -26,8 +26,8 @@ namespace skep {
 // What a program is bound to.
 struct LowerInput {
   const Environment* environment = nullptr;
-  // The runtime's helper table, one entry for each spec of environment->helpers,
-  // in the same order.
+  // The runtime's helper table: one entry for each spec of environment->helpers,
+  // in the same order, then those of PacketLoadHelpers().
   std::span<const model::HelperEntry> helpers;
   // One for each of Program::maps(), created from that spec.
   std::span<const std::shared_ptr<Map>> maps;

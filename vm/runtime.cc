@@ -14,6 +14,7 @@
 #include "model/execution_layout.h"
 #include "vm/executable.h"
 #include "vm/lower.h"
+#include "vm/packet_load.h"
 #include "vm/program_types.h"
 #include "vm/runtime_state.h"
 
@@ -106,6 +107,9 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(RuntimeOptions options) {
             [](const HelperSpec& a, const HelperSpec& b) { return a.id < b.id; });
   state->helpers.insert(state->helpers.end(), options.helpers.begin(), options.helpers.end());
   for (const HelperSpec& spec : state->helpers) {
+    state->helper_entries.push_back({spec.function, &spec});
+  }
+  for (const HelperSpec& spec : PacketLoadHelpers()) {
     state->helper_entries.push_back({spec.function, &spec});
   }
   const auto types = BuiltinProgramTypes();

@@ -10,9 +10,12 @@
 #include "skep/insn.h"
 #include "skep/map.h"
 #include "skep/map_spec.h"
+#include "skep/perf_buffer_reader.h"
 #include "skep/program.h"
+#include "skep/program_class.h"
 #include "skep/program_type.h"
 #include "skep/result.h"
+#include "skep/ring_buffer_reader.h"
 #include "skep/runtime.h"
 #include "skep/verify.h"
 

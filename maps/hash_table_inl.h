@@ -20,12 +20,12 @@
 
 namespace skep {
 
-#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
-// One comparison of all tags. Each lane of an aligned vector load is whole, as
-// a relaxed atomic of 16 bits would be; bits 2 * lane and up are set where the
-// tag is equal.
+#if defined(__SSE2__)
+// One comparison of all tags; bit 2 * lane is set where the tag is equal.
 inline uint64_t HashTable::Candidates(const Bucket& bucket, uint64_t tag) noexcept {
-  const __m128i tags = _mm_load_si128(reinterpret_cast<const __m128i*>(&bucket.tags));
+  const auto low = static_cast<int64_t>(bucket.tags[0].load(std::memory_order_relaxed));
+  const auto high = static_cast<int64_t>(bucket.tags[1].load(std::memory_order_relaxed));
+  const __m128i tags = _mm_set_epi64x(high, low);
   const __m128i pattern = _mm_set1_epi16(static_cast<int16_t>(tag));
   return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi16(tags, pattern))) & 0x5555u;
 }

@@ -58,6 +58,8 @@ bool HoldsGlobals(const btf::Btf& btf, uint32_t datasec) {
   return false;
 }
 
+// Addresses inside a data section (.rel.data) stay as the file has them: Linux's
+// loaders do not relocate data either, so that programs see the same bytes.
 Result<void> ReadDataMaps(const ElfFile& elf, const ObjectTypes& types,
                           std::string_view object_name, MapTable& table) {
   for (uint32_t i = 1; i < elf.sections().size(); ++i) {

@@ -157,7 +157,7 @@ class Compiler {
       if (!shape_.insns[start].Has(kIsCallback)) continue;
       const uint32_t begin = masm_.offset();
       masm_.Bind(callback_labels_[f]);
-      masm_.EnterCallback(function_labels_[f]);
+      masm_.EnterCallback(function_labels_[f], shape_.functions[f].frame.counts_fuel);
       Note(ListingPiece::Kind::kCallback, start, 0, begin);
     }
   }
@@ -350,10 +350,11 @@ class Compiler {
         return;
       case CallKind::kHelper: {
         const model::HelperEntry& entry = exec_.HelperAt(insn);
-        masm_.CallHelper(entry.function, entry.spec != nullptr ? entry.spec->name : "helper");
-        if (entry.spec != nullptr && (entry.spec->flags & kHelperCallsBack) != 0) {
-          masm_.StopIfStoppedAt(OriginOf(i));
-        }
+        const bool calls_back =
+            entry.spec != nullptr && (entry.spec->flags & kHelperCallsBack) != 0;
+        masm_.CallHelper(entry.function, entry.spec != nullptr ? entry.spec->name : "helper",
+                         calls_back);
+        if (calls_back) masm_.StopIfStoppedAt(OriginOf(i));
         return;
       }
       case CallKind::kTail:

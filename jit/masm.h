@@ -79,6 +79,11 @@ struct Frame {
   bool keeps_context = false;  // main: something in the program needs the context
   bool calls = false;          // calls helpers or functions
   uint32_t stack_bytes = 0;    // below r10; 0 if r10 is not used
+  // Metered programs that jump back or call: ports keep the fuel in a register.
+  bool counts_fuel = false;
+  // Functions of the program make tail calls, whose targets count on their own:
+  // the context's fuel is right whenever a function returns.
+  bool shares_fuel = false;
 };
 
 // A division or remainder.
@@ -129,7 +134,7 @@ concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, Jum
   m.Enter(frame);
   m.Exit();
   m.EmitCold();
-  m.EnterCallback(label);
+  m.EnterCallback(label, bool{});
   // Arithmetic.
   m.LoadConstant(reg, uint64_t{});
   m.LoadFunction(reg, label);
@@ -148,7 +153,7 @@ concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, Jum
   m.Jump(jump);
   m.Branch(kind, width, reg, operand, bool{}, jump);
   m.Meter(uint32_t{}, insn);
-  m.CallHelper(helper, std::string_view{});
+  m.CallHelper(helper, std::string_view{}, bool{});
   m.CallFunction(label);
   m.StopIfStopped();
   m.StopIfStoppedAt(insn);

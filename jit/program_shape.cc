@@ -85,6 +85,10 @@ class Analysis {
     Frame& main = shape_.functions.front().frame;
     main.is_main = true;
     main.keeps_context = needs_context;
+    for (FunctionShape& function : shape_.functions) {
+      function.frame.counts_fuel = counts_fuel_;
+      function.frame.shares_fuel = counts_fuel_ && tail_calls_;
+    }
     return std::move(shape_);
   }
 
@@ -103,7 +107,9 @@ class Analysis {
       writes |= static_cast<RegSet>((op.writes_dst << insn.dst) | (op.writes_src << insn.src));
       if (op.branches) {
         SKEP_CHECK(insn.target >= sub.start && insn.target < sub.end);
-        if (MarkJump(i, insn.target) && metered_) needs_context = frame.calls = true;
+        if (MarkJump(i, insn.target) && metered_) {
+          needs_context = frame.calls = counts_fuel_ = true;
+        }
       } else if (op.special) {
         if (op.kind == OpKind::kLoadFunc) {
           SKEP_CHECK(insn.target < exec_.insns.size());
@@ -138,6 +144,7 @@ class Analysis {
     switch (ClassifyCall(exec_, index)) {
       case CallKind::kFunction:
         frame.calls = true;
+        counts_fuel_ |= metered_;
         return metered_;
       case CallKind::kHelper: {
         const HelperSpec* spec = exec_.HelperAt(exec_.insns[index]).spec;
@@ -146,7 +153,7 @@ class Analysis {
         return true;
       }
       case CallKind::kTail:
-        shape_.may_stop = true;
+        shape_.may_stop = tail_calls_ = true;
         frame.calls = true;  // the map may be known at run time only
         return true;
       case CallKind::kLookup: {
@@ -224,6 +231,8 @@ class Analysis {
   const bool metered_;
   ProgramShape shape_;
   std::vector<Loop> loops_;  // of the function in hand
+  bool counts_fuel_ = false;
+  bool tail_calls_ = false;
 };
 
 }  // namespace

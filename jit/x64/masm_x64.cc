@@ -25,6 +25,7 @@ constexpr uint32_t kRegisterIds[] = {
     x86::Gp::kIdR8, x86::Gp::kIdBx, x86::Gp::kIdBp, x86::Gp::kIdR14, x86::Gp::kIdR15,
 };
 constexpr x86::Gp kContext = x86::r13;
+constexpr x86::Gp kFuel = x86::r12;
 constexpr int32_t kRedZone = 128;
 // Every port's class fits the concept; here, so that the message is near.
 static_assert(MacroAssembler<MasmX64>);
@@ -102,6 +103,11 @@ void MasmX64::Enter(const Frame& frame) {
     asm_.mov(kContext, x86::rdx);
     ++pushed;
   }
+  if (frame.is_main && frame.counts_fuel) {
+    asm_.push(kFuel);
+    LoadFuel();
+    ++pushed;
+  }
   for (Reg reg = 6; reg <= 9; ++reg) {
     if ((frame.saved & Bit(reg)) == 0) continue;
     asm_.push(Machine(reg));
@@ -122,12 +128,17 @@ void MasmX64::Enter(const Frame& frame) {
 
 // Clobbers: flags.
 void MasmX64::LeaveFrame() {
+  if (frame_.counts_fuel && (frame_.is_main || frame_.shares_fuel)) StoreFuel();
   if (stack_adjust_ != 0) asm_.add(x86::rsp, stack_adjust_);
   for (Reg reg = 10; reg-- > 6;) {
     if ((frame_.saved & Bit(reg)) != 0) asm_.pop(Machine(reg));
   }
+  if (frame_.is_main && frame_.counts_fuel) asm_.pop(kFuel);
   if (frame_.keeps_context) asm_.pop(kContext);
 }
+
+void MasmX64::StoreFuel() { asm_.mov(ContextField(ExecutionLayout::kFuel, 8), kFuel); }
+void MasmX64::LoadFuel() { asm_.mov(kFuel, ContextField(ExecutionLayout::kFuel, 8)); }
 
 void MasmX64::Exit() {
   LeaveFrame();
@@ -160,10 +171,20 @@ void MasmX64::EmitCold() {
 
 // A helper's call of a function of the program: r1 .. r5 stand where the
 // machine passes arguments, and the context is the sixth.
-void MasmX64::EnterCallback(Label function) {
+void MasmX64::EnterCallback(Label function, bool counts_fuel) {
   asm_.push(kContext);
   asm_.mov(kContext, x86::r9);
+  if (counts_fuel) {
+    asm_.push(kFuel);
+    asm_.sub(x86::rsp, 8);
+    LoadFuel();
+  }
   asm_.call(At(function));
+  if (counts_fuel) {
+    StoreFuel();
+    asm_.add(x86::rsp, 8);
+    asm_.pop(kFuel);
+  }
   asm_.pop(kContext);
   asm_.ret();
 }
@@ -177,8 +198,10 @@ void MasmX64::EmitRefill() {
   const Gp kept[] = {x86::rax, x86::rdi, x86::rsi, x86::rdx, x86::rcx, x86::r8};
   for (const Gp& reg : kept) asm_.push(reg);
   asm_.sub(x86::rsp, 8);
+  StoreFuel();
   asm_.mov(x86::rdi, kContext);
   CallAddress(reinterpret_cast<const void*>(&model::RefillFuel), "RefillFuel");
+  LoadFuel();
   asm_.test(x86::al, x86::al);
   asm_.lea(x86::rsp, x86::ptr(x86::rsp, 8));
   for (size_t i = std::size(kept); i-- > 0;) asm_.pop(kept[i]);
@@ -399,7 +422,7 @@ void MasmX64::Branch(OpKind kind, int width, Reg a, Operand b, bool negate, Jump
 void MasmX64::Meter(uint32_t cost, uint32_t insn) {
   if (!refill_.isValid()) refill_ = asm_.newLabel();
   Cold cold{Cold::Kind::kRefill, asm_.newLabel(), asm_.newLabel(), insn};
-  asm_.sub(ContextField(ExecutionLayout::kFuel, 8), cost);
+  asm_.sub(kFuel, cost);
   asm_.js(cold.entry);
   asm_.bind(cold.back);
   cold_.push_back(cold);
@@ -419,13 +442,20 @@ void MasmX64::CallAddress(const void* function, std::string_view name) {
 }
 
 // Clobbers: r1 .. r5, r9, r10, r11, flags, as the machine's calls do.
-void MasmX64::CallHelper(HelperFunction function, std::string_view name) {
+void MasmX64::CallHelper(HelperFunction function, std::string_view name, bool calls_back) {
+  // What is called back counts on from the context's fuel.
+  const bool shares_fuel = calls_back && frame_.counts_fuel;
+  if (shares_fuel) StoreFuel();
   asm_.mov(x86::r9, kContext);
   CallAddress(reinterpret_cast<const void*>(function), name);
+  if (shares_fuel) LoadFuel();
 }
 
 // Clobbers: as CallHelper.
-void MasmX64::CallFunction(Label function) { asm_.call(At(function)); }
+void MasmX64::CallFunction(Label function) {
+  asm_.call(At(function));
+  if (frame_.shares_fuel) LoadFuel();
+}
 
 // Clobbers: flags.
 void MasmX64::StopIfStopped() {

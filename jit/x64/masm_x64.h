@@ -8,12 +8,13 @@
 //   r6 rbx   r7 rbp   r8 r14   r9 r15                     kept over calls
 //   r10      rsp + a constant of the frame
 //   r13      the ExecutionContext, in programs that need it
-//   r9 r10 r11  temporaries; r12 is not used
+//   r12      the fuel, in metered programs that jump back or call; else not used
+//   r9 r10 r11  temporaries
 //
 // So a helper call moves one register: the context is the sixth argument.
 //
 // Frames: a function pushes what it changes of rbx, rbp, r14, r15 (the main
-// function also r13), then makes room for its stack. A function that calls
+// function also r13 and r12), then makes room for its stack. A function that calls
 // nothing keeps up to 128 bytes below rsp (the red zone) and moves nothing.
 //
 // The main function is entered by the host and by tail calls in the same way:
@@ -64,7 +65,7 @@ class MasmX64 {
   void Enter(const Frame& frame);
   void Exit();
   void EmitCold();
-  void EnterCallback(Label function);
+  void EnterCallback(Label function, bool counts_fuel);
 
   // ---- arithmetic
   void LoadConstant(Reg dst, uint64_t value);
@@ -88,7 +89,7 @@ class MasmX64 {
   void Branch(OpKind kind, int width, Reg a, Operand b, bool negate, JumpTo to);
   void Meter(uint32_t cost, uint32_t insn);
   // `name` is for the text.
-  void CallHelper(HelperFunction function, std::string_view name);
+  void CallHelper(HelperFunction function, std::string_view name, bool calls_back);
   void CallFunction(Label function);
   void StopIfStopped();
   void StopIfStoppedAt(uint32_t insn);
@@ -114,6 +115,8 @@ class MasmX64 {
   asmjit::x86::Mem At(const Address& address, uint32_t bytes) const;
   asmjit::x86::Mem ContextField(size_t offset, uint32_t bytes) const;
   void LeaveFrame();
+  void StoreFuel();
+  void LoadFuel();
   void CallAddress(const void* function, std::string_view name);
   void JumpIf(asmjit::x86::CondCode condition, JumpTo to);
   // Leaves the function with r0 = 0; returns its place.

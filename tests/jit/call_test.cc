@@ -285,6 +285,73 @@ TEST(Metered, KeepsRegistersWhenFuelIsRefilled) {
   EXPECT_EQ(CompileAndRun(program->exec), outcome.r0);
 }
 
+// What callbacks and targets of tail calls use up is missing afterwards.
+TEST(Metered, CountsWhatCallbacksUse) {
+  const auto program = Program(R"(
+    r6 = 20
+  again:
+    r1 = f ll
+    r2 = 5
+    call 0x10003
+    r6 += -1
+    if r6 != 0 goto again
+    r0 = 7
+    exit
+  f:
+    r0 = 1000
+  loop:
+    r0 += -1
+    if r0 != 0 goto loop
+    exit
+  )");
+  const CompiledCode code = MustCompile(program->exec, {.metered = true});
+  TestContext context;
+  // 20 times 2 callbacks of 1000 rounds of 2 instructions.
+  (*context).set_budget(70000);
+  EXPECT_EQ(RunOnce(code, *context).trap, TrapCode::kBudget);
+  (*context).set_budget(90000);
+  const Outcome outcome = RunOnce(code, *context);
+  EXPECT_EQ(outcome.trap, TrapCode::kNone);
+  EXPECT_EQ(outcome.r0, 7u);
+}
+
+TEST(Metered, CountsWhatTargetsOfTailCallsUse) {
+  const auto target = Program("r0 = 1000\nloop: r0 += -1\nif r0 != 0 goto loop\nexit");
+  const CompiledCode target_code = MustCompile(target->exec, {.metered = true});
+  model::TailTarget tail;
+  tail.machine_entry = target_code.tail_entry;
+  const model::TailTarget* slots[1] = {&tail};
+  const auto program = Program(R"(
+    r6 = 20
+  again:
+    call f
+    r6 += -1
+    if r6 != 0 goto again
+    r0 = 7
+    exit
+  f:
+    r2 = 0 ll
+    r3 = 0
+    call 12
+    exit
+  )");
+  for (model::ExecInsn& insn : program->exec.insns) {
+    if (insn.op == Op::kLdImm64) insn.set_wide(0x1000);  // the map; known, so not looked at
+  }
+  program->exec.maps.push_back(
+      MakeViewMap(MapType::kProgArray, {reinterpret_cast<std::byte*>(slots), 8, 0, 1}));
+  program->exec.facts.resize(program->exec.insns.size());
+  for (model::InsnFact& fact : program->exec.facts) fact.map = 0;
+  const CompiledCode code = MustCompile(program->exec, {.metered = true});
+  TestContext context;
+  (*context).set_budget(35000);
+  EXPECT_EQ(RunOnce(code, *context).trap, TrapCode::kBudget);
+  (*context).set_budget(45000);
+  const Outcome outcome = RunOnce(code, *context);
+  EXPECT_EQ(outcome.trap, TrapCode::kNone);
+  EXPECT_EQ(outcome.r0, 7u);
+}
+
 // ---- packet loads ----------------------------------------------------------
 
 TEST(PacketLoad, ReadsInsideThePacketAndElseReturnsZero) {

@@ -13,20 +13,34 @@ namespace {
 
 std::string_view OperatorText(OpKind kind) {
   switch (kind) {
-    case OpKind::kAdd: return "+=";
-    case OpKind::kSub: return "-=";
-    case OpKind::kMul: return "*=";
-    case OpKind::kDiv: return "/=";
-    case OpKind::kSDiv: return "/=";
-    case OpKind::kOr: return "|=";
-    case OpKind::kAnd: return "&=";
-    case OpKind::kLsh: return "<<=";
-    case OpKind::kRsh: return ">>=";
-    case OpKind::kMod: return "%=";
-    case OpKind::kSMod: return "%=";
-    case OpKind::kXor: return "^=";
-    case OpKind::kArsh: return "s>>=";
-    default: return "?";
+    case OpKind::kAdd:
+      return "+=";
+    case OpKind::kSub:
+      return "-=";
+    case OpKind::kMul:
+      return "*=";
+    case OpKind::kDiv:
+      return "/=";
+    case OpKind::kSDiv:
+      return "/=";
+    case OpKind::kOr:
+      return "|=";
+    case OpKind::kAnd:
+      return "&=";
+    case OpKind::kLsh:
+      return "<<=";
+    case OpKind::kRsh:
+      return ">>=";
+    case OpKind::kMod:
+      return "%=";
+    case OpKind::kSMod:
+      return "%=";
+    case OpKind::kXor:
+      return "^=";
+    case OpKind::kArsh:
+      return "s>>=";
+    default:
+      return "?";
   }
 }
 
@@ -134,8 +148,8 @@ bool Verifier::StepArithmetic(const DecodedInsn& insn) {
   if (!CheckDestination(insn.dst)) return false;
 
   Register& dst = reg(insn.dst);
-  const Register src = has_src ? reg(insn.src)
-                               : Register::Number(static_cast<uint64_t>(int64_t{insn.imm}));
+  const Register src =
+      has_src ? reg(insn.src) : Register::Number(static_cast<uint64_t>(int64_t{insn.imm}));
   if (IsDivision(op.kind) && MayBeZero(src, op.width)) notes_[insn_].zero_divisor_seen = true;
   if (dst.IsPointer() && src.IsPointer()) {
     if (op.kind == OpKind::kSub && privileged()) {
@@ -159,8 +173,7 @@ bool Verifier::StepArithmetic(const DecodedInsn& insn) {
   // r1 = r2; r1 += 8: what is learnt about r2 later also holds for r1 - 8.
   const bool keeps_link = privileged() && op.kind == OpKind::kAdd && op.width == 64 &&
                           dst.id != 0 && src.var.bits.IsConst() &&
-                          !(has_src && insn.src == insn.dst) &&
-                          (dst.id & kLinkedByDelta) == 0 &&
+                          !(has_src && insn.src == insn.dst) && (dst.id & kLinkedByDelta) == 0 &&
                           src.var.value() <= uint64_t{std::numeric_limits<int32_t>::max()};
   if (keeps_link) {
     dst.id |= kLinkedByDelta;
@@ -235,8 +248,7 @@ bool Verifier::PointerArithmetic(const DecodedInsn& insn, const Register& pointe
     return Reject(FindingCode::kPointerMaybeNull, {insn.dst, KindName(pointer)});
   }
   const bool adds_zero = known && offset.var.value() == 0 && op.kind == OpKind::kAdd;
-  if (pointer.kind == RegKind::kPacketEnd ||
-      (pointer.kind == RegKind::kMapPointer && !adds_zero)) {
+  if (pointer.kind == RegKind::kPacketEnd || (pointer.kind == RegKind::kMapPointer && !adds_zero)) {
     return Reject(FindingCode::kPointerKindArithmetic, {insn.dst, KindName(pointer)});
   }
   if (!CheckSaneOffset(offset, pointer) || !CheckSaneOffset(pointer, pointer)) return false;
@@ -262,7 +274,13 @@ bool Verifier::PointerArithmetic(const DecodedInsn& insn, const Register& pointe
   }
   if (!CheckSaneOffset(result, pointer)) return false;
   if (!result.var.Normalize()) result.var = Scalar::Unknown();
-  if (!privileged() && !known) return Reject(FindingCode::kUnsupportedSpeculation, {});
+  if (!privileged() && !known) {
+    if (pointer.kind == RegKind::kStack) {
+      return Reject(FindingCode::kUnprivilegedStackVar,
+                    {insn.dst, TnumText(result.var.bits), result.off});
+    }
+    return Reject(FindingCode::kUnsupportedSpeculation, {});
+  }
   reg(insn.dst) = result;
   if (!privileged()) return CheckUnprivilegedArithmetic(insn, result);
   return true;
@@ -320,16 +338,11 @@ bool Verifier::SubFromPointer(const Register& pointer, const Register& offset, R
 bool Verifier::CheckUnprivilegedArithmetic(const DecodedInsn& insn, const Register& out) {
   if (out.kind == RegKind::kStack) {
     const int64_t off = out.off + static_cast<int64_t>(out.var.bits.value);
-    if (!out.HasConstOffset()) {
-      return Reject(FindingCode::kUnprivilegedStackVar,
-                    {insn.dst, TnumText(out.var.bits), off});
-    }
     if (off >= 0 || off < -kMaxStack) {
       return Reject(FindingCode::kUnprivilegedStackMath, {insn.dst, off});
     }
   }
-  if (out.kind == RegKind::kMapValue &&
-      !CheckMapValue(insn.dst, out.off, 1, false)) {
+  if (out.kind == RegKind::kMapValue && !CheckMapValue(insn.dst, out.off, 1, false)) {
     return false;
   }
   return true;

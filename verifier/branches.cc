@@ -11,15 +11,24 @@ namespace {
 // The comparison with its operands exchanged.
 OpKind Flip(OpKind kind) {
   switch (kind) {
-    case OpKind::kJGt: return OpKind::kJLt;
-    case OpKind::kJGe: return OpKind::kJLe;
-    case OpKind::kJLt: return OpKind::kJGt;
-    case OpKind::kJLe: return OpKind::kJGe;
-    case OpKind::kJSGt: return OpKind::kJSLt;
-    case OpKind::kJSGe: return OpKind::kJSLe;
-    case OpKind::kJSLt: return OpKind::kJSGt;
-    case OpKind::kJSLe: return OpKind::kJSGe;
-    default: return kind;
+    case OpKind::kJGt:
+      return OpKind::kJLt;
+    case OpKind::kJGe:
+      return OpKind::kJLe;
+    case OpKind::kJLt:
+      return OpKind::kJGt;
+    case OpKind::kJLe:
+      return OpKind::kJGe;
+    case OpKind::kJSGt:
+      return OpKind::kJSLt;
+    case OpKind::kJSGe:
+      return OpKind::kJSLe;
+    case OpKind::kJSLt:
+      return OpKind::kJSGt;
+    case OpKind::kJSLe:
+      return OpKind::kJSGe;
+    default:
+      return kind;
   }
 }
 
@@ -46,8 +55,8 @@ uint64_t LinkedRegisters::Pack() const {
   uint64_t packed = 0;
   for (int i = size_; i-- > 0;) {
     const Entry& e = entries_[i];
-    packed = packed << 10 | (e.is_register ? uint64_t{1} << 9 : 0) | uint64_t{e.index} << 3 |
-             e.frame;
+    packed =
+        packed << 10 | (e.is_register ? uint64_t{1} << 9 : 0) | uint64_t{e.index} << 3 | e.frame;
   }
   return packed << 4 | static_cast<uint64_t>(size_);
 }
@@ -62,8 +71,8 @@ bool Verifier::NotNull(const Register& r) const {
   if (r.MaybeNull()) return false;
   // An unbounded offset could wrap a valid base to 0.
   if (r.var.wide.smin <= -kMaxVarOff || r.var.wide.smax >= kMaxVarOff) return false;
-  return r.kind == RegKind::kMapValue || r.kind == RegKind::kMapKey ||
-         r.kind == RegKind::kMemory || r.kind == RegKind::kMapPointer;
+  return r.kind == RegKind::kMapValue || r.kind == RegKind::kMapKey || r.kind == RegKind::kMemory ||
+         r.kind == RegKind::kMapPointer;
 }
 
 // 1 taken, 0 not taken, -1 unknown.
@@ -266,8 +275,7 @@ void Verifier::MarkPacketEnd(State& s, int number, bool open) {
   if (r.kind == RegKind::kPacket) r.range = open ? kBeyondPacketEnd : kAtPacketEnd;
 }
 
-bool Verifier::MatchPacketPointers(OpKind kind, const DecodedInsn& insn, State& fall,
-                                   State& jump) {
+bool Verifier::MatchPacketPointers(OpKind kind, const DecodedInsn& insn, State& fall, State& jump) {
   const Register dst = fall.reg(insn.dst), src = fall.reg(insn.src);
   const auto fits = [](const Register& pointer, const Register& end) {
     return (pointer.kind == RegKind::kPacket && end.kind == RegKind::kPacketEnd) ||

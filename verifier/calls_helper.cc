@@ -73,8 +73,7 @@ std::string HelperName(const HelperSpec& helper) {
 
 bool IsGplCompatible(std::string_view license) {
   constexpr std::string_view kCompatible[] = {
-      "GPL",          "GPL v2",       "GPL and additional rights",
-      "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"};
+      "GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"};
   return std::find(std::begin(kCompatible), std::end(kCompatible), license) !=
          std::end(kCompatible);
 }
@@ -394,8 +393,8 @@ bool Verifier::CheckMapHelper(const HelperSpec& helper, const CallInfo& call) {
   if (!call.has_map) return true;
   const MapType type = map(call.map).type;
   const auto allowed = HelpersOf(type);
-  const bool map_ok = !IsRestricted(type) || std::find(allowed.begin(), allowed.end(),
-                                                       helper.id) != allowed.end();
+  const bool map_ok =
+      !IsRestricted(type) || std::find(allowed.begin(), allowed.end(), helper.id) != allowed.end();
   const bool storage_ok = !IsLocalStorage(type) || helper.id >= kSkStorageGet;
   if (!map_ok || !storage_ok || !HelperTakes(helper.id, type)) {
     return Reject(FindingCode::kMapHelperMismatch,
@@ -512,8 +511,8 @@ bool Verifier::CheckArgument(const HelperSpec& helper, int index, CallInfo& call
     }
     return true;
   }
-  if (r.IsPacket() && (type_->packet == PacketAccess::kNone ||
-                       (helper.flags & kHelperPacketAccess) == 0)) {
+  if (r.IsPacket() &&
+      (type_->packet == PacketAccess::kNone || (helper.flags & kHelperPacketAccess) == 0)) {
     return Reject(FindingCode::kHelperPacket, {});
   }
   if (arg.kind == ArgKind::kMapValue && call.has_map) {
@@ -538,8 +537,8 @@ bool Verifier::CheckArgument(const HelperSpec& helper, int index, CallInfo& call
   if (r.ref_id != 0) call.reference = r.ref_id;
 
   const ArgSpec& before = helper.args[static_cast<size_t>(index > 0 ? index - 1 : 0)];
-  const Access access = (before.flags & (kArgWrite | kArgUninit)) != 0 ? Access::kWrite
-                                                                        : Access::kRead;
+  const Access access =
+      (before.flags & (kArgWrite | kArgUninit)) != 0 ? Access::kWrite : Access::kRead;
   const Access own_access =
       (arg.flags & (kArgWrite | kArgUninit)) != 0 ? Access::kWrite : Access::kRead;
   switch (arg.kind) {
@@ -624,8 +623,8 @@ bool Verifier::CheckSizeArgument(int number, Access access, bool zero_allowed, C
   if (value.wide.umax >= static_cast<uint64_t>(kMaxSize)) {
     return Reject(FindingCode::kSizeUnbounded, {number});
   }
-  return CheckHelperMemory(number - 1, static_cast<int64_t>(value.wide.umax), access,
-                           zero_allowed, info) &&
+  return CheckHelperMemory(number - 1, static_cast<int64_t>(value.wide.umax), access, zero_allowed,
+                           info) &&
          MarkPrecise(number);
 }
 

@@ -25,8 +25,7 @@ const GlobalPrototype* Verifier::PrototypeOf(uint32_t subprogram) {
 }
 
 bool Verifier::CallSubprogram(const DecodedInsn& insn) {
-  const auto target =
-      static_cast<uint32_t>(structure_.SubprogramAt(TargetOf(insn, insn_)));
+  const auto target = static_cast<uint32_t>(structure_.SubprogramAt(TargetOf(insn, insn_)));
   const SubprogramInfo& callee = structure_.subprograms[target];
   if (callee.is_global) return CallGlobal(target);
 
@@ -213,9 +212,6 @@ bool Verifier::CheckStackDepthFrom(uint32_t start) {
     const uint32_t before = chain.empty() ? 0 : chain.back().depth;
     if (s != start && structure_.subprograms[s].has_tail_call && before >= kMaxStackAboveTailCall) {
       return Reject(FindingCode::kStackWithTailCall, {before});
-    }
-    if (type_->private_stack && own_depth(s) > kMaxCombinedStack) {
-      return Reject(FindingCode::kStackPerSubprogram, {s, own_depth(s)});
     }
     const uint32_t depth = before + own_depth(s);
     if (!type_->private_stack && depth > kMaxCombinedStack) {

@@ -2,11 +2,10 @@
 // The walk over all paths, depth first. One path is followed to its end; at a
 // branch that may go both ways the other side is put on a stack (PushPath).
 
-#include "verifier/verifier.h"
-
 #include <limits>
 
 #include "base/check.h"
+#include "verifier/verifier.h"
 
 namespace skep::verifier {
 namespace {

@@ -46,14 +46,14 @@ const FindingRow& RowOf(FindingCode code);
 class Arg {
  public:
   template <class T>
-    requires std::is_integral_v<T> && std::is_signed_v<T>
-  Arg(T v) : number_(v) {}  // NOLINT: implicit
+  requires std::is_integral_v<T> && std::is_signed_v<T> Arg(T v)
+      : number_(v) {}  // NOLINT: implicit
   template <class T>
-    requires std::is_integral_v<T> && std::is_unsigned_v<T>
-  Arg(T v) : number_(static_cast<int64_t>(v)), is_unsigned_(true) {}  // NOLINT: implicit
-  Arg(std::string_view v) : text_(v), is_text_(true) {}  // NOLINT: implicit
-  Arg(const char* v) : Arg(std::string_view(v)) {}       // NOLINT: implicit
-  Arg(const std::string& v) : Arg(std::string_view(v)) {}  // NOLINT: implicit
+  requires std::is_integral_v<T> && std::is_unsigned_v<T> Arg(T v)
+      : number_(static_cast<int64_t>(v)), is_unsigned_(true) {}  // NOLINT: implicit
+  Arg(std::string_view v) : text_(v), is_text_(true) {}          // NOLINT: implicit
+  Arg(const char* v) : Arg(std::string_view(v)) {}               // NOLINT: implicit
+  Arg(const std::string& v) : Arg(std::string_view(v)) {}        // NOLINT: implicit
   void AppendTo(std::string& out) const;
 
  private:

@@ -15,7 +15,7 @@ struct Effect {
 };
 
 constexpr uint16_t Bit(int reg) { return static_cast<uint16_t>(1u << reg); }
-constexpr uint16_t kArgs = 0x3e;    // r1 .. r5
+constexpr uint16_t kArgs = 0x3e;        // r1 .. r5
 constexpr uint16_t kCallWrites = 0x3f;  // r0 .. r5
 
 uint16_t HelperReads(const Environment& environment, uint32_t id) {
@@ -72,8 +72,7 @@ void ComputeLiveRegisters(Structure& structure, const Environment& environment) 
         if (info.Has(kBranches)) {
           after |= insns[static_cast<size_t>(TargetOf(insn, i))].live_before;
         }
-        const auto before =
-            static_cast<uint16_t>((after & ~effects[i].writes) | effects[i].reads);
+        const auto before = static_cast<uint16_t>((after & ~effects[i].writes) | effects[i].reads);
         if (before != insns[i].live_before) {
           insns[i].live_before = before;
           changed = true;

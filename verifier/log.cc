@@ -17,8 +17,8 @@ std::string Hex(uint64_t v) {
 }
 
 std::string SignedText(int64_t v) {
-  const bool small = v >= std::numeric_limits<int16_t>::min() &&
-                     v <= std::numeric_limits<int16_t>::max();
+  const bool small =
+      v >= std::numeric_limits<int16_t>::min() && v <= std::numeric_limits<int16_t>::max();
   return small ? std::to_string(v) : Hex(static_cast<uint64_t>(v));
 }
 
@@ -82,18 +82,30 @@ void AddRanges(const Scalar& v, Items& items) {
 
 std::string_view BaseName(RegKind kind) {
   switch (kind) {
-    case RegKind::kNotInit: return "?";
-    case RegKind::kScalar: return "scalar";
-    case RegKind::kContext: return "ctx";
-    case RegKind::kMapPointer: return "map_ptr";
-    case RegKind::kMapValue: return "map_value";
-    case RegKind::kMapKey: return "map_key";
-    case RegKind::kStack: return "fp";
-    case RegKind::kPacket: return "pkt";
-    case RegKind::kPacketMeta: return "pkt_meta";
-    case RegKind::kPacketEnd: return "pkt_end";
-    case RegKind::kMemory: return "mem";
-    case RegKind::kFunction: return "func";
+    case RegKind::kNotInit:
+      return "?";
+    case RegKind::kScalar:
+      return "scalar";
+    case RegKind::kContext:
+      return "ctx";
+    case RegKind::kMapPointer:
+      return "map_ptr";
+    case RegKind::kMapValue:
+      return "map_value";
+    case RegKind::kMapKey:
+      return "map_key";
+    case RegKind::kStack:
+      return "fp";
+    case RegKind::kPacket:
+      return "pkt";
+    case RegKind::kPacketMeta:
+      return "pkt_meta";
+    case RegKind::kPacketEnd:
+      return "pkt_end";
+    case RegKind::kMemory:
+      return "mem";
+    case RegKind::kFunction:
+      return "func";
   }
   return "?";
 }
@@ -104,10 +116,14 @@ bool IsMapKind(RegKind kind) {
 
 char ByteChar(StackByte b) {
   switch (b) {
-    case StackByte::kInvalid: return '?';
-    case StackByte::kMisc: return 'm';
-    case StackByte::kZero: return '0';
-    case StackByte::kSpill: return 'r';
+    case StackByte::kInvalid:
+      return '?';
+    case StackByte::kMisc:
+      return 'm';
+    case StackByte::kZero:
+      return '0';
+    case StackByte::kSpill:
+      return 'r';
   }
   return '?';
 }
@@ -151,8 +167,7 @@ std::string KindName(const Register& r) {
 
 std::string TnumText(Tnum bits) { return "(" + Hex(bits.value) + "; " + Hex(bits.mask) + ")"; }
 
-std::string RegisterText(const Register& r, std::span<const MapSpec* const> maps,
-                         uint32_t frame) {
+std::string RegisterText(const Register& r, std::span<const MapSpec* const> maps, uint32_t frame) {
   std::string out;
   if (r.IsScalar() && r.precise) out += "P";
   if (r.IsScalar() && r.var.bits.IsConst()) {
@@ -237,7 +252,8 @@ void Verifier::LogInsn() {
   changes_.Clear();
   const SourceLine* line = program_.LineAt(insn_);
   if (line != nullptr && line != last_line_) {
-    log_.Append("; " + std::string(line->text) + " @ " + std::string(line->file) + ":" + std::to_string(line->line) + "\n");
+    log_.Append("; " + std::string(line->text) + " @ " + std::string(line->file) + ":" +
+                std::to_string(line->line) + "\n");
   }
   last_line_ = line;
   const DecodedInsn& insn = info(insn_).insn;

@@ -59,8 +59,7 @@ std::string KindName(const Register& reg);
 // "(0x0; 0xff)"
 std::string TnumText(Tnum bits);
 // One register's value: "R1=" is not included.
-std::string RegisterText(const Register& reg, std::span<const MapSpec* const> maps,
-                         uint32_t frame);
+std::string RegisterText(const Register& reg, std::span<const MapSpec* const> maps, uint32_t frame);
 // " R0=0 R10=fp0 fp-8=mmmmmmmm refs=2": a frame, with a leading space before
 // each item. `only`: print just these changes; null prints everything.
 std::string FrameText(const State& state, uint32_t frame, std::span<const MapSpec* const> maps,

@@ -78,8 +78,8 @@ bool Verifier::CheckSameKind(const Register& pointer) {
     notes.access_flags = pointer.flags;
     return true;
   }
-  if (notes.access_kind != pointer.kind && (notes.access_kind == RegKind::kContext ||
-                                            pointer.kind == RegKind::kContext)) {
+  if (notes.access_kind != pointer.kind &&
+      (notes.access_kind == RegKind::kContext || pointer.kind == RegKind::kContext)) {
     return Reject(FindingCode::kDifferentPointers, {});
   }
   return true;
@@ -90,8 +90,7 @@ bool Verifier::CheckAlignment(const Register& r, int64_t off, int size, bool str
   if (!strict || size == 1) return true;
   constexpr int64_t kIpAlign = 2;  // where Linux assumes the IP header to start
   const int64_t shift = r.IsPacket() ? kIpAlign : 0;
-  const Tnum address =
-      Add(r.var.bits, Tnum::Const(static_cast<uint64_t>(shift + r.off + off)));
+  const Tnum address = Add(r.var.bits, Tnum::Const(static_cast<uint64_t>(shift + r.off + off)));
   if (address.IsAligned(static_cast<uint64_t>(size))) return true;
   const std::string variable = r.var.bits.IsConst()
                                    ? std::to_string(static_cast<int64_t>(r.var.bits.value))
@@ -101,11 +100,20 @@ bool Verifier::CheckAlignment(const Register& r, int64_t off, int size, bool str
   }
   std::string_view what;
   switch (r.kind) {
-    case RegKind::kMapKey: what = "key "; break;
-    case RegKind::kMapValue: what = "value "; break;
-    case RegKind::kContext: what = "context "; break;
-    case RegKind::kStack: what = "stack "; break;
-    default: break;
+    case RegKind::kMapKey:
+      what = "key ";
+      break;
+    case RegKind::kMapValue:
+      what = "value ";
+      break;
+    case RegKind::kContext:
+      what = "context ";
+      break;
+    case RegKind::kStack:
+      what = "stack ";
+      break;
+    default:
+      break;
   }
   return Reject(FindingCode::kMisaligned, {what, variable, r.off, off, size});
 }
@@ -143,8 +151,8 @@ bool Verifier::CheckRegion(int number, int64_t off, int64_t size, uint64_t regio
   const Register& r = reg(number);
   const int64_t smin = r.var.wide.smin;
   constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
-  if (smin < 0 && (smin == kMin || off + smin != static_cast<int32_t>(off + smin) ||
-                   smin + off < 0)) {
+  if (smin < 0 &&
+      (smin == kMin || off + smin != static_cast<int32_t>(off + smin) || smin + off < 0)) {
     return Reject(FindingCode::kMinNegative, {number});
   }
   if (!CheckRange(number, smin + off, size, region, zero_allowed)) {
@@ -196,8 +204,7 @@ bool Verifier::CheckPacket(int number, int64_t off, int64_t size, bool zero_allo
   // The range was proved for the variable part as it is: only the constant part
   // counts here.
   if (r.var.wide.smin < 0) return Reject(FindingCode::kMinNegative, {number});
-  if (r.range < 0 ||
-      !CheckRange(number, off, size, static_cast<uint64_t>(r.range), zero_allowed)) {
+  if (r.range < 0 || !CheckRange(number, off, size, static_cast<uint64_t>(r.range), zero_allowed)) {
     return Reject(FindingCode::kPacketOutside, {number});
   }
   return true;

@@ -4,6 +4,7 @@
 
 #include <bit>
 
+#include "base/check.h"
 #include "verifier/verifier.h"
 
 namespace skep::verifier {
@@ -106,8 +107,8 @@ bool Verifier::WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, 
   const bool is_immediate = Info(insn.op).kind == OpKind::kStore && value_reg < 0 &&
                             Info(insn.op).operands == Operands::kMemImm;
   const bool aligned = off % kSlotBytes == 0;
-  const uint32_t history = kHistoryStackAccess | static_cast<uint32_t>(index)
-                                                     << kHistorySlotShift | frame_index;
+  const uint32_t history =
+      kHistoryStackAccess | static_cast<uint32_t>(index) << kHistorySlotShift | frame_index;
   Register* value = value_reg >= 0 ? &reg(value_reg) : nullptr;
   if (value != nullptr && aligned && value->IsScalar() && privileged()) {
     const bool fits = WidthOf(*value) <= size * 8;
@@ -141,6 +142,7 @@ bool Verifier::WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, 
 }
 
 bool Verifier::WriteStackVariable(int number, int64_t off, int size, int value_reg) {
+  SKEP_CHECK(privileged());  // others never get such a pointer (CheckUnprivilegedArithmetic)
   const Register pointer = reg(number);
   Frame& frame = *state().frames[pointer.frame];
   const int64_t low = pointer.var.wide.smin + off;
@@ -153,9 +155,6 @@ bool Verifier::WriteStackVariable(int number, int64_t off, int size, int value_r
     StackSlot& slot = frame.stack[static_cast<size_t>(SlotOf(i))];
     StackByte& byte = slot.bytes[ByteOf(i)];
     TouchSlot(pointer.frame, i);
-    if (!privileged() && byte != StackByte::kMisc && byte != StackByte::kZero) {
-      return Reject(FindingCode::kVarWriteOverPointer, {insn_, i});
-    }
     if (zero && byte == StackByte::kSpill && slot.IsScalarSpill() && slot.reg.IsNullConstant()) {
       zero_used = true;
       continue;
@@ -184,8 +183,8 @@ bool Verifier::ReadStackFixed(Frame& frame, int64_t off, int size, int dst) {
   StackSlot& slot = frame.stack[static_cast<size_t>(index)];
   uint32_t frame_index = 0;
   while (state().frames[frame_index].get() != &frame) ++frame_index;
-  const uint32_t history = kHistoryStackAccess | static_cast<uint32_t>(index)
-                                                     << kHistorySlotShift | frame_index;
+  const uint32_t history =
+      kHistoryStackAccess | static_cast<uint32_t>(index) << kHistorySlotShift | frame_index;
   if (!slot.IsSpill()) {
     for (int i = 0; i < size; ++i) {
       const StackByte byte = slot.bytes[ByteOf(off + i)];
@@ -259,9 +258,6 @@ bool Verifier::CheckStackArgument(int number, int64_t off, int64_t size, bool ze
   if (pointer.HasConstOffset()) {
     low = high = static_cast<int64_t>(pointer.var.bits.value) + off;
   } else {
-    if (!privileged()) {
-      return Reject(FindingCode::kVarStackUnprivileged, {number, TnumText(pointer.var.bits)});
-    }
     // Which bytes are written is unknown: all of them must be initialised.
     if (call != nullptr && call->raw_mode) call = nullptr;
     low = pointer.var.wide.smin + off;

@@ -142,8 +142,9 @@ bool Verifier::Backtrack(PrecisionRequest request) {
 }
 
 // What the request was before this instruction.
-Verifier::BacktrackResult Verifier::BacktrackInsn(uint32_t at, int64_t next, const HistoryEntry* entry,
-                                        PrecisionRequest& request) {
+Verifier::BacktrackResult Verifier::BacktrackInsn(uint32_t at, int64_t next,
+                                                  const HistoryEntry* entry,
+                                                  PrecisionRequest& request) {
   const DecodedInsn& insn = info(at).insn;
   const OpInfo& op = Info(insn.op);
   SyncLinked(entry, request);
@@ -210,8 +211,7 @@ Verifier::BacktrackResult Verifier::BacktrackInsn(uint32_t at, int64_t next, con
       break;
     case OpClass::kCall:
       if (op.kind == OpKind::kCallLocal &&
-          !structure_.subprograms[static_cast<size_t>(
-                                      structure_.SubprogramAt(TargetOf(insn, at)))]
+          !structure_.subprograms[static_cast<size_t>(structure_.SubprogramAt(TargetOf(insn, at)))]
                .is_global) {
         // Back out of the function that was called: its arguments are the
         // caller's, nothing else can be wanted there.

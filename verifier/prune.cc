@@ -65,8 +65,7 @@ bool IdMap::SameScalar(uint32_t old_id, uint32_t new_id) {
   if (old_id == 0) return true;
   if (new_id == 0) new_id = ++next_temporary_;
   if (!Same(old_id, new_id)) return false;
-  return (old_id & kLinkedByDelta) == 0 ||
-         Same(old_id & ~kLinkedByDelta, new_id & ~kLinkedByDelta);
+  return (old_id & kLinkedByDelta) == 0 || Same(old_id & ~kLinkedByDelta, new_id & ~kLinkedByDelta);
 }
 
 bool Verifier::RegisterCovers(const Register& old_reg, const Register& current, Compare how) {
@@ -314,7 +313,8 @@ void Verifier::WidenImprecise(const State& previous, State& current) {
 Verifier::Visit Verifier::VisitPrunePoint() {
   State& current = state();
   const InsnInfo& here = info(insn_);
-  const bool force_new = keep_all_states_ || here.checkpoint || current.history_end - current.history_begin > 40;
+  const bool force_new =
+      keep_all_states_ || here.checkpoint || current.history_end - current.history_begin > 40;
   const uint64_t jumps = jumps_ - last_kept_jumps_;
   const uint64_t insns = processed_ - last_kept_processed_;
   bool add_new = force_new || (jumps >= 2 && insns >= 8);

@@ -67,8 +67,8 @@ struct Register {
   uint8_t frame = 0;     // kStack: whose stack
   int32_t off = 0;       // pointers: constant part of the offset
   uint32_t id = 0;
-  uint32_t ref_id = 0;   // the acquired reference it stands for
-  uint32_t map = 0;      // map kinds: index into Verifier::maps()
+  uint32_t ref_id = 0;  // the acquired reference it stands for
+  uint32_t map = 0;     // map kinds: index into Verifier::maps()
   union {
     int32_t range = 0;    // packet kinds: bytes known to be there behind the id's base
     uint32_t map_uid;     // map kinds: tells inner maps of different lookups apart
@@ -115,7 +115,7 @@ enum class StackByte : uint8_t {
   kInvalid,  // never written
   kMisc,     // some number
   kZero,
-  kSpill,    // part of the register kept in StackSlot::reg
+  kSpill,  // part of the register kept in StackSlot::reg
 };
 
 // 8 bytes of stack. bytes[0] has the lowest address. If bytes[0] is kSpill, reg
@@ -194,22 +194,22 @@ struct State {
   std::vector<Reference> refs;
 
   // Where it stands in the exploration (explore.cc, precision.cc).
-  State* parent = nullptr;       // the state kept last on this path
-  uint32_t branches = 1;         // paths from here that are not finished
-  uint32_t insn = 0;             // kept states: where
-  uint32_t first_insn = 0;       // first instruction after the parent state
-  uint32_t last_insn = 0;        // last instruction before this state
-  uint32_t history_begin = 0;    // its part of Verifier::history_
+  State* parent = nullptr;     // the state kept last on this path
+  uint32_t branches = 1;       // paths from here that are not finished
+  uint32_t insn = 0;           // kept states: where
+  uint32_t first_insn = 0;     // first instruction after the parent state
+  uint32_t last_insn = 0;      // last instruction before this state
+  uint32_t history_begin = 0;  // its part of Verifier::history_
   uint32_t history_end = 0;
   uint32_t may_goto_depth = 0;
   uint32_t callback_depth = 0;
   // Kept states only.
-  bool cleaned = false;          // dead registers and slots are forgotten
-  bool evicted = false;          // no longer compared with, kept for its children
+  bool cleaned = false;  // dead registers and slots are forgotten
+  bool evicted = false;  // no longer compared with, kept for its children
   // Some path from here came back to a state kept before it: what matters here
   // is not known by marks, so that all of it does. The loop (prune.cc), 0 if none.
   uint32_t in_loop = 0;
-  uint32_t heads_loop = 0;       // the loop that this state is the entry of
+  uint32_t heads_loop = 0;  // the loop that this state is the entry of
   uint32_t hits = 0;
   uint32_t misses = 0;
 

@@ -70,8 +70,7 @@ class Examiner {
     }
     for (size_t i = 0; i < size(); ++i) {
       if (at(i).insn.op == Op::kInvalid) continue;
-      const bool names_function =
-          kind(i) == OpKind::kCallLocal || kind(i) == OpKind::kLoadFunc;
+      const bool names_function = kind(i) == OpKind::kCallLocal || kind(i) == OpKind::kLoadFunc;
       if (!names_function) continue;
       if (!options_.privileged) {
         return Fail(FindingCode::kUnprivilegedCall, static_cast<uint32_t>(i), {});

@@ -27,13 +27,13 @@ inline constexpr uint32_t kMaxUnprivilegedInsns = 4096;
 
 // One instruction slot.
 struct InsnInfo {
-  DecodedInsn insn;           // op is kInvalid in the second slot of a wide load
-  uint16_t live_before = 0;   // registers that are read later; bit 10 unused
+  DecodedInsn insn;          // op is kInvalid in the second slot of a wide load
+  uint16_t live_before = 0;  // registers that are read later; bit 10 unused
   uint16_t subprogram = 0;
-  bool prune_point = false;   // states are compared here
-  bool jump_point = false;    // may follow another than the slot before it
-  bool checkpoint = false;    // a state is always kept here
-  bool calls_back = false;    // a helper that calls a subprogram at once
+  bool prune_point = false;  // states are compared here
+  bool jump_point = false;   // may follow another than the slot before it
+  bool checkpoint = false;   // a state is always kept here
+  bool calls_back = false;   // a helper that calls a subprogram at once
 };
 
 struct SubprogramInfo {
@@ -42,12 +42,12 @@ struct SubprogramInfo {
   bool is_global = false;
   bool has_tail_call = false;
   bool has_ld_abs = false;
-  bool changes_packet = false;  // it, or what it calls, moves packet data
+  bool changes_packet = false;   // it, or what it calls, moves packet data
   bool calls_tail_call = false;  // it, or what it calls, makes tail calls
   bool is_callback = false;
-  bool called = false;          // a global function that a verified path calls
-  bool verified = false;        // its own paths were followed
-  uint32_t stack_depth = 0;     // bytes, found while exploring
+  bool called = false;       // a global function that a verified path calls
+  bool verified = false;     // its own paths were followed
+  uint32_t stack_depth = 0;  // bytes, found while exploring
 };
 
 struct Structure {

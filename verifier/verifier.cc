@@ -73,7 +73,8 @@ bool Verifier::Reject(FindingCode code, std::string message) {
   }
   if (const SourceLine* line = program_.LineAt(insn_);
       line != nullptr && insn_ < structure_.insns.size()) {
-    finding.source = std::string(line->file) + ":" + std::to_string(line->line) + ": " + std::string(line->text);
+    finding.source =
+        std::string(line->file) + ":" + std::to_string(line->line) + ": " + std::string(line->text);
   }
   if (current_ != nullptr) {
     finding.registers = FrameText(state(), state().depth, maps_, nullptr);
@@ -167,8 +168,8 @@ bool Verifier::SetUpEntry(uint32_t subprogram) {
     frame.regs[1] = Register::Pointer(RegKind::kMemory);
     frame.regs[1].size = options_.memory_size;
     frame.regs[2] = Register::Unknown();
-    frame.regs[2].var =
-        Scalar::FromRange(options_.memory_size, std::max<uint64_t>(kMaxMemory, options_.memory_size));
+    frame.regs[2].var = Scalar::FromRange(options_.memory_size,
+                                          std::max<uint64_t>(kMaxMemory, options_.memory_size));
   } else {
     frame.regs[1] = Register::Pointer(RegKind::kContext);
   }

@@ -38,16 +38,16 @@ struct CallInfo {
   bool has_map = false;
   uint32_t map = 0;
   uint32_t map_uid = 0;
-  uint32_t reference = 0;     // ref_id of the argument that has one
+  uint32_t reference = 0;  // ref_id of the argument that has one
   int release_register = -1;
-  bool raw_mode = false;      // the memory argument may be uninitialised
-  int raw_register = -1;      // it, once its size is known; its bytes become written
+  bool raw_mode = false;  // the memory argument may be uninitialised
+  int raw_register = -1;  // it, once its size is known; its bytes become written
   int64_t raw_size = 0;
   bool key_is_constant = false;
-  uint64_t key = 0;           // then: the map key, a u32
-  uint64_t memory_size = 0;   // kConstAllocSizeOrZero
+  uint64_t key = 0;                  // then: the map key, a u32
+  uint64_t memory_size = 0;          // kConstAllocSizeOrZero
   uint64_t size_max = ~uint64_t{0};  // largest value of the size argument
-  uint32_t callback = 0;      // kFunction argument: the subprogram
+  uint32_t callback = 0;             // kFunction argument: the subprogram
 };
 
 // One step of a path that precision backtracking needs to know.
@@ -158,7 +158,7 @@ class Verifier {
     bool has_map = false;
     bool has_index = false;
     bool maybe_null_seen = false;
-    bool looked_up = false;  // a lookup gave a value on some path
+    bool looked_up = false;                           // a lookup gave a value on some path
     uint64_t tail_call_index = model::kUnknownIndex;  // of the path followed now
   };
   enum class Visit : uint8_t { kNew, kSeen, kRefused };
@@ -346,7 +346,7 @@ class Verifier {
   const bool keep_all_states_;
   const ProgramType* type_ = nullptr;
   Structure structure_;
-  std::vector<const MapSpec*> maps_;  // the program's, then inner maps met on the way
+  std::vector<const MapSpec*> maps_;               // the program's, then inner maps met on the way
   std::vector<std::vector<SpecialField>> fields_;  // by map
   std::vector<InsnNotes> notes_;
   std::vector<std::unique_ptr<GlobalPrototype>> prototypes_;  // by subprogram, when asked for

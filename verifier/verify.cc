@@ -23,10 +23,10 @@ VerifyOutcome Verify(const Program& program, const Environment& environment,
   report.accepted = verifier.Run();
   report.findings = verifier.TakeFindings();
   report.statistics = verifier.statistics();
-  report.statistics.time_us = static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
-                                                            start)
-          .count());
+  report.statistics.time_us =
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                std::chrono::steady_clock::now() - start)
+                                .count());
   report.log = verifier.FinishLog(report.accepted, report.statistics);
   if (report.accepted) {
     outcome.verified = VerifyAccess::Make(program, options, verifier.MakeFacts());

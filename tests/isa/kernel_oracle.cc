@@ -33,7 +33,7 @@ struct TestRunAttr {
 };
 
 constexpr int kMapCreate = 0, kProgLoad = 5, kTestRun = 10;
-constexpr uint32_t kArray = 2, kSocketFilter = 1;
+constexpr uint32_t kArray = 2;
 
 uint64_t Address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
@@ -77,11 +77,11 @@ ArrayMap::ArrayMap(int fd) : fd_(fd) {
 ArrayMap::~ArrayMap() { close(fd_); }
 
 Verdict Judge(std::span<const Insn> code, std::span<const int> fd_array,
-              std::span<const uint8_t> packet, int log_level) {
+              std::span<const uint8_t> packet, int log_level, uint32_t program_type) {
   Verdict verdict;
   std::vector<char> log(1 << 16);
   ProgLoadAttr load{};
-  load.prog_type = kSocketFilter;
+  load.prog_type = program_type;
   load.insn_cnt = static_cast<uint32_t>(code.size());
   load.insns = Address(code.data());
   load.license = Address("GPL");

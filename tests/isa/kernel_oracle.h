@@ -46,11 +46,15 @@ struct Verdict {
   uint32_t result = 0;
 };
 
-// Loads `code` as a socket filter; with a packet of at least 14 bytes also runs
+// Linux's numbers of program types.
+inline constexpr uint32_t kSocketFilter = 1, kSchedCls = 3, kXdp = 6;
+
+// Loads `code`, as a socket filter unless `program_type` says other; with a packet of at least 14 bytes also runs
 // it. `fd_array` may be empty. Log level 1 says why a program is refused, 2 prints
 // every instruction; the log holds 64 KiB, and a longer one fails with ENOSPC.
 Verdict Judge(std::span<const Insn> code, std::span<const int> fd_array = {},
-              std::span<const uint8_t> packet = {}, int log_level = 1);
+              std::span<const uint8_t> packet = {}, int log_level = 1,
+              uint32_t program_type = kSocketFilter);
 
 }  // namespace skep::kernel_oracle
 

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// The running kernel's verdict on random programs is ours too.
+
+#include <cstdlib>
+#include <string>
+
+#include "skep/program.h"
+#include "skep/verify.h"
+
+#include "gtest/gtest.h"
+#include "isa/disasm.h"
+#include "tests/isa/kernel_oracle.h"
+#include "tests/verifier/random_program.h"
+#include "vm/program_types.h"
+
+namespace skep::verifier {
+namespace {
+
+Program MakeProgram(const RandomProgram& random) {
+  ProgramData data;
+  data.name = "random";
+  data.type = ProgramTypeId::kXdp;
+  data.license = "GPL";
+  data.insns = random.insns;
+  data.subprograms = random.subprograms;
+  MapSpec map;
+  map.name = "array";
+  map.type = MapType::kArray;
+  map.key_size = 4;
+  map.value_size = 64;
+  map.max_entries = 1;
+  data.maps.push_back(map);
+  Result<Program> program = Program::Create(std::move(data));
+  EXPECT_TRUE(program.has_value());
+  return *program;
+}
+
+// "processed 42 insns (limit ..." at the end of the kernel's log.
+uint64_t ProcessedByKernel(const std::string& log) {
+  const size_t at = log.rfind("processed ");
+  return at == std::string::npos ? 0 : std::strtoull(log.c_str() + at + 10, nullptr, 10);
+}
+
+std::string Line(const std::string& log) {
+  const size_t end = log.rfind("\nprocessed ");
+  if (end == std::string::npos) return log;
+  const size_t start = log.rfind('\n', end - 1);
+  return log.substr(start + 1, end - start - 1);
+}
+
+TEST(KernelVerdict, OfRandomProgramsIsOurs) {
+  if (const std::string why = kernel_oracle::WhyUnavailable(); !why.empty()) GTEST_SKIP() << why;
+  if (!kernel_oracle::KernelIsAtLeast(6, 18)) GTEST_SKIP() << "the rules are those of Linux 6.18";
+  constexpr int kMapFd = 900;
+  const kernel_oracle::ArrayMap map(kMapFd);
+  const char* count_text = std::getenv("SKEP_RANDOM_PROGRAMS");
+  const int count = count_text != nullptr ? std::atoi(count_text) : 3000;
+  const char* seed_text = std::getenv("SKEP_SEED");
+  const uint64_t seed = seed_text != nullptr ? std::strtoull(seed_text, nullptr, 10) : 1;
+  const Environment environment = BuiltinEnvironment(2);
+
+  int accepted = 0, stricter = 0, other_path = 0, shown = 0;
+  for (int i = 0; i < count; ++i) {
+    ProgramGenerator generator(seed * 1'000'003 + static_cast<uint64_t>(i));
+    const RandomProgram random = generator.Next();
+    std::vector<Insn> for_kernel = random.insns;
+    for (Insn& insn : for_kernel) {
+      if (insn.code == 0x18 && insn.src == 1) insn.imm = kMapFd;
+    }
+    const kernel_oracle::Verdict kernel =
+        kernel_oracle::Judge(for_kernel, {}, {}, 1, kernel_oracle::kXdp);
+    VerifyOptions options;
+    options.privileged = true;
+    const Program program = MakeProgram(random);
+    const VerifyOutcome ours = Verify(program, environment, options);
+    const bool same = ours.report.accepted == kernel.accepted;
+    accepted += kernel.accepted ? 1 : 0;
+    const std::string reason = ours.report.accepted ? "" : ours.report.findings[0].message;
+    if (same && ours.report.statistics.processed != ProcessedByKernel(kernel.log)) ++other_path;
+    if (same && (kernel.accepted || kernel.log.find(reason) != std::string::npos)) continue;
+    if (!same && kernel.accepted) ++stricter;
+    if (shown++ < 5 || (!same && ours.report.accepted)) {
+      const std::string text = "program " + std::to_string(i) + ": kernel " +
+                               (kernel.accepted ? "accepts" : "says: " + Line(kernel.log)) +
+                               "\n  skep " + (reason.empty() ? "accepts" : "says: " + reason) +
+                               "\n" + DisassembleProgram(random.insns);
+      if (!same && ours.report.accepted) {
+        ADD_FAILURE() << text;
+      } else {
+        std::printf("%s\n", text.c_str());
+      }
+    }
+  }
+  std::printf(
+      "%d programs, kernel accepts %d, skep stricter %d, other messages %d, "
+      "other number of processed instructions %d\n",
+      count, accepted, stricter, shown - stricter, other_path);
+  EXPECT_GT(accepted, count / 20) << "the generator makes too few safe programs";
+  EXPECT_LE(stricter, count / 100);
+}
+
+}  // namespace
+}  // namespace skep::verifier

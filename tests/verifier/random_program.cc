@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/verifier/random_program.h"
+
+namespace skep::verifier {
+namespace {
+
+constexpr uint8_t kAlu[] = {0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x47, 0x4f, 0x57, 0x5f,
+                            0x67, 0x77, 0x97, 0xa7, 0xaf, 0xc7, 0x04, 0x0c, 0x14, 0x1c, 0x44,
+                            0x54, 0x5c, 0x64, 0x74, 0xa4, 0xc4, 0xbc, 0x87, 0xb4, 0xbf, 0xb7};
+constexpr uint8_t kJumps[] = {0x15, 0x1d, 0x25, 0x2d, 0x35, 0x3d, 0x45, 0x55, 0x5d, 0x65, 0x6d,
+                              0x75, 0xa5, 0xad, 0xb5, 0xbd, 0xc5, 0xcd, 0xd5, 0xdd, 0x16, 0x26,
+                              0x2e, 0x36, 0x46, 0x56, 0x66, 0xa6, 0xb6, 0xc6, 0xd6, 0xae};
+constexpr uint8_t kLoads[] = {0x71, 0x69, 0x61, 0x79, 0x91, 0x89, 0x81};
+constexpr int kLoadSizes[] = {1, 2, 4, 8, 1, 2, 4};
+constexpr uint8_t kStores[] = {0x73, 0x6b, 0x63, 0x7b, 0x72, 0x6a, 0x62, 0x7a};
+
+bool HasRegisterOperand(uint8_t code) { return (code & 0x08) != 0; }
+
+}  // namespace
+
+void ProgramGenerator::Emit(uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm) {
+  Insn insn;
+  insn.code = code;
+  insn.dst = dst & 15;
+  insn.src = src & 15;
+  insn.off = off;
+  insn.imm = imm;
+  out_.push_back(insn);
+}
+
+// r7 .. r9 hold numbers most of the time, r6 the context.
+uint8_t ProgramGenerator::Scalar() {
+  return static_cast<uint8_t>(Chance(98) ? 7 + Below(3) : Below(6));
+}
+
+int32_t ProgramGenerator::Immediate() {
+  switch (Below(6)) {
+    case 0:
+      return static_cast<int32_t>(Below(8));
+    case 1:
+      return static_cast<int32_t>(Below(70));
+    case 2:
+      return -static_cast<int32_t>(Below(70));
+    case 3:
+      return static_cast<int32_t>(1u << Below(32));
+    case 4:
+      return static_cast<int32_t>((uint64_t{1} << Below(32)) - 1);
+    default:
+      return static_cast<int32_t>(random_());
+  }
+}
+
+void ProgramGenerator::Alu() {
+  const uint8_t code = kAlu[Below(std::size(kAlu))];
+  const uint8_t dst = Scalar();
+  if (HasRegisterOperand(code)) return Emit(code, dst, Scalar(), 0, 0);
+  int32_t imm = Immediate();
+  const uint8_t op = code & 0xf0;
+  if (op == 0x60 || op == 0x70 || op == 0xc0) imm = static_cast<int32_t>(Below(33));
+  if (op == 0x80) imm = 0;
+  if ((op == 0x30 || op == 0x90) && imm == 0) imm = 3;
+  Emit(code, dst, 0, 0, imm);
+}
+
+void ProgramGenerator::Random() {
+  Emit(0x85, 0, 0, 0, 7);  // get_prandom_u32
+  Move(static_cast<uint8_t>(7 + Below(3)), 0);
+}
+
+void ProgramGenerator::Stack() {
+  const uint32_t size_log = Below(4);
+  const int size = 1 << size_log;
+  int16_t off = static_cast<int16_t>(-8 * static_cast<int>(1 + Below(4)));
+  off = static_cast<int16_t>(off + size * static_cast<int>(Below(static_cast<uint32_t>(8 / size))));
+  if (Chance(1)) off = static_cast<int16_t>(off + 1);
+  if (Chance(55)) {
+    const bool immediate = Chance(30);
+    Emit(kStores[size_log + (immediate ? 4 : 0)], 10, immediate ? 0 : Scalar(), off,
+         immediate ? Immediate() : 0);
+  } else {
+    const uint32_t load = Chance(20) && size < 8 ? size_log + 4 : size_log;
+    Emit(kLoads[load], Scalar(), 10, off, 0);
+  }
+}
+
+// A whole register of any kind to the stack and back.
+void ProgramGenerator::Spill() {
+  const auto off = static_cast<int16_t>(-8 * static_cast<int>(5 + Below(3)));
+  Emit(0x7b, 10, Chance(90) ? static_cast<uint8_t>(6 + Below(5)) : AnyRegister(), off, 0);
+  if (Chance(50)) Emit(0x79, Scalar(), 10, off, 0);
+}
+
+void ProgramGenerator::VariableStack() {
+  const uint8_t index = Scalar();
+  Emit(0x57, index, 0, 0, static_cast<int32_t>(Chance(90) ? 24 : Below(64)));
+  Move(2, 10);
+  Emit(0x07, 2, 0, 0, -32);
+  Emit(0x0f, 2, index, 0, 0);
+  if (Chance(50)) {
+    Emit(kLoads[Below(4)], Scalar(), 2, 0, 0);
+  } else {
+    Emit(kStores[Below(4)], 2, Scalar(), 0, 0);
+  }
+}
+
+// r0 = the map's element, or null.
+void ProgramGenerator::Lookup() {
+  Emit(0x62, 10, 0, -4, static_cast<int32_t>(Below(3)));
+  Move(2, 10);
+  Emit(0x07, 2, 0, 0, -4);
+  Emit(0x18, 1, 1, 0, 0);
+  Emit(0, 0, 0, 0, 0);
+  Emit(0x85, 0, 0, 0, 1);
+}
+
+void ProgramGenerator::MapAccess() {
+  Lookup();
+  size_t check = 0;
+  if (Chance(97)) {
+    check = out_.size();
+    Emit(0x15, 0, 0, 0, 0);  // if r0 == 0 goto the end of this
+  }
+  const uint8_t index = Scalar();
+  if (Chance(60)) {
+    if (Chance(50)) {
+      Emit(0x57, index, 0, 0, static_cast<int32_t>(Chance(70) ? 31 : Below(80)));
+    } else {
+      Emit(Chance(50) ? 0x25 : 0x65, index, 0, 1, static_cast<int32_t>(Below(70)));
+    }
+    Emit(Chance(90) ? 0x0f : 0x1f, 0, index, 0, 0);
+  }
+  const uint32_t size_log = Below(4);
+  const auto off = static_cast<int16_t>(static_cast<int>(Below(40)) - (Chance(5) ? 10 : 0));
+  if (Chance(50)) {
+    Emit(kLoads[size_log], Scalar(), 0, off, 0);
+  } else {
+    Emit(kStores[size_log], 0, Scalar(), off, 0);
+  }
+  if (check != 0) out_[check].off = static_cast<int16_t>(out_.size() - check - 1);
+}
+
+// data, data_end, a comparison of some form, an access.
+void ProgramGenerator::Packet() {
+  if (in_subprogram_) return Alu();
+  Emit(0x61, 2, 6, 0, 0);
+  Emit(0x61, 3, 6, 4, 0);
+  const bool variable = Chance(40);
+  if (variable) {
+    const uint8_t index = Scalar();
+    Emit(0x57, index, 0, 0, static_cast<int32_t>(Chance(80) ? 15 : Below(0x20000)));
+    Emit(0x0f, 2, index, 0, 0);
+  }
+  Move(4, 2);
+  const auto length = static_cast<int32_t>(Below(20));
+  Emit(0x07, 4, 0, 0, length);
+  constexpr uint8_t kCompare[] = {0x2d, 0x3d, 0xad, 0xbd};
+  const bool swapped = Chance(50);
+  const uint32_t wrong = Chance(20) ? 2 : 0;  // the other direction
+  const uint8_t code = kCompare[(Below(2) + (swapped ? 2 : 0) + wrong) % 4];
+  const size_t check = out_.size();
+  Emit(code, swapped ? 3 : 4, swapped ? 4 : 3, 0, 0);
+  const uint32_t size_log = Below(4);
+  const uint32_t size = 1u << size_log;
+  // Mostly inside what the right comparison proves.
+  const uint32_t most =
+      static_cast<uint32_t>(length) + 1 > size ? static_cast<uint32_t>(length) + 1 - size : 1;
+  const auto off = static_cast<int16_t>(Below(Chance(85) ? most : 24));
+  if (Chance(60)) {
+    Emit(kLoads[size_log], Scalar(), Chance(80) ? 2 : 4, off, 0);
+  } else {
+    Emit(kStores[size_log], Chance(80) ? 2 : 4, Scalar(), off, 0);
+  }
+  out_[check].off = static_cast<int16_t>(out_.size() - check - 1);
+}
+
+void ProgramGenerator::Atomic() {
+  const auto off = static_cast<int16_t>(-8 * static_cast<int>(1 + Below(4)));
+  constexpr int32_t kOps[] = {0x00, 0x40, 0x50, 0xa0, 0x01, 0x41, 0xe1, 0xf1};
+  Emit(Chance(70) ? 0xdb : 0xc3, 10, Scalar(), off, kOps[Below(8)]);
+}
+
+void ProgramGenerator::Branch() {
+  const uint8_t code = kJumps[Below(std::size(kJumps))];
+  const size_t at = out_.size();
+  if (HasRegisterOperand(code)) {
+    Emit(code, Scalar(), Scalar(), 0, 0);
+  } else {
+    Emit(code, Scalar(), 0, 0, Immediate());
+  }
+  const uint32_t skipped = 1 + Below(3);
+  for (uint32_t i = 0; i < skipped; ++i) Chance(70) ? Alu() : Stack();
+  out_[at].off = static_cast<int16_t>(out_.size() - at - 1);
+}
+
+void ProgramGenerator::Loop() {
+  if (loops_++ > 1) return Alu();
+  const auto counter = static_cast<uint8_t>(7 + Below(3));
+  MoveImm(counter, 0);
+  const size_t start = out_.size();
+  const uint32_t body = 1 + Below(4);
+  for (uint32_t i = 0; i < body; ++i) Chance(60) ? Alu() : Branch();
+  Emit(0x07, counter, 0, 0, 1);
+  const size_t at = out_.size();
+  Emit(Chance(50) ? 0xa5 : 0xc5, counter, 0,
+       static_cast<int16_t>(-static_cast<int>(at + 1 - start)), static_cast<int32_t>(1 + Below(6)));
+}
+
+void ProgramGenerator::Call() {
+  if (in_subprogram_) return Alu();
+  Move(1, Chance(60) ? 10 : Scalar());
+  if (out_.back().src == 10) Emit(0x07, 1, 0, 0, -8 * static_cast<int32_t>(1 + Below(4)));
+  Move(2, Scalar());
+  calls_.push_back(out_.size());
+  Emit(0x85, 0, 1, 0, 0);
+  if (Chance(60)) Move(static_cast<uint8_t>(7 + Below(3)), 0);
+}
+
+void ProgramGenerator::Block(int steps) {
+  for (int i = 0; i < steps; ++i) {
+    const uint32_t pick = Below(100);
+    if (pick < 28) {
+      Alu();
+    } else if (pick < 40) {
+      Branch();
+    } else if (pick < 55) {
+      Stack();
+    } else if (pick < 62) {
+      MapAccess();
+    } else if (pick < 69) {
+      Packet();
+    } else if (pick < 75) {
+      Random();
+    } else if (pick < 81) {
+      VariableStack();
+    } else if (pick < 86) {
+      Call();
+    } else if (pick < 90) {
+      Loop();
+    } else if (pick < 95) {
+      Spill();
+    } else {
+      Atomic();
+    }
+  }
+}
+
+RandomProgram ProgramGenerator::Next() {
+  out_.clear();
+  calls_.clear();
+  in_subprogram_ = false;
+  loops_ = 0;
+  Move(6, 1);
+  MoveImm(0, 0);
+  for (uint8_t r = 7; r < 10; ++r) {
+    if (Chance(50)) {
+      Emit(0x85, 0, 0, 0, 7);
+      Move(r, 0);
+    } else {
+      MoveImm(r, Immediate());
+    }
+  }
+  if (Chance(80)) {
+    for (int off = -32; off < 0; off += 8) Emit(0x7a, 10, 0, static_cast<int16_t>(off), 0);
+  }
+  Block(3 + static_cast<int>(Below(10)));
+  MoveImm(0, static_cast<int32_t>(Below(3)));
+  Emit(0x95, 0, 0, 0, 0);
+
+  RandomProgram result;
+  const auto main_end = static_cast<uint32_t>(out_.size());
+  result.subprograms.push_back({"main", 0, main_end, false, 0});
+  if (!calls_.empty()) {
+    in_subprogram_ = true;
+    Move(7, 2);
+    MoveImm(8, 1);
+    MoveImm(9, Immediate());
+    if (Chance(50)) Emit(kLoads[Below(4)], 8, 1, 0, 0);
+    if (Chance(40)) Emit(0x7b, 1, 7, 0, 0);
+    loops_ = 1;
+    Block(1 + static_cast<int>(Below(5)));
+    Move(0, Scalar());
+    Emit(0x95, 0, 0, 0, 0);
+    result.subprograms.push_back(
+        {"callee", main_end, static_cast<uint32_t>(out_.size()), false, 0});
+    for (const size_t at : calls_) out_[at].imm = static_cast<int32_t>(main_end - at - 1);
+  }
+  result.insns = out_;
+  return result;
+}
+
+}  // namespace skep::verifier

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random programs aimed at a verifier: pointers of every kind, bounds checks
+// that are right, wrong or missing, spills, loops, calls. About half of them
+// are safe.
+//
+// Threads: one generator a thread.
+
+#ifndef SKEP_TESTS_VERIFIER_RANDOM_PROGRAM_H_
+#define SKEP_TESTS_VERIFIER_RANDOM_PROGRAM_H_
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "skep/insn.h"
+#include "skep/program.h"
+
+namespace skep::verifier {
+
+struct RandomProgram {
+  std::vector<Insn> insns;  // map references: map 0, an array of one 64-byte element
+  std::vector<Subprogram> subprograms;
+};
+
+class ProgramGenerator {
+ public:
+  explicit ProgramGenerator(uint64_t seed) : random_(seed) {}
+  // A program that works on an XDP context.
+  RandomProgram Next();
+
+ private:
+  uint32_t Below(uint32_t n) { return static_cast<uint32_t>(random_() % n); }
+  bool Chance(uint32_t percent) { return Below(100) < percent; }
+  uint8_t AnyRegister() { return static_cast<uint8_t>(Below(10)); }
+  uint8_t Scalar();
+  int32_t Immediate();
+  void Emit(uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm);
+  void MoveImm(uint8_t dst, int32_t imm) { Emit(0xb7, dst, 0, 0, imm); }
+  void Move(uint8_t dst, uint8_t src) { Emit(0xbf, dst, src, 0, 0); }
+
+  void Alu();
+  void Random();
+  void Stack();
+  void VariableStack();
+  void Lookup();
+  void MapAccess();
+  void Packet();
+  void Branch();
+  void Loop();
+  void Call();
+  void Atomic();
+  void Spill();
+  void Block(int depth);
+
+  std::mt19937_64 random_;
+  std::vector<Insn> out_;
+  std::vector<size_t> calls_;
+  bool in_subprogram_ = false;
+  int loops_ = 0;
+};
+
+}  // namespace skep::verifier
+
+#endif  // SKEP_TESTS_VERIFIER_RANDOM_PROGRAM_H_

@@ -296,10 +296,12 @@ class Verifier {
   void SetFromBytes(Frame& frame, int64_t low, int64_t high, int dst);
   void SaveRegister(Frame& frame, int64_t off, const Register& reg, int size);
 
-  // ---- calls_helper.cc
+  // ---- calls_helper.cc, calls_arguments.cc
   bool CallHelper(const DecodedInsn& insn);
   bool CheckHelperAllowed(const DecodedInsn& insn, const HelperSpec** helper);
   bool CheckArgument(const HelperSpec& helper, int index, CallInfo& call);
+  bool CheckArgumentMemory(const HelperSpec& helper, int index, const ArgSpec& arg, bool is_null,
+                           CallInfo& call);
   bool CheckArgumentKind(const HelperSpec& helper, int index, const ArgSpec& arg);
   bool CheckArgumentOffset(const Register& reg, int number, const ArgSpec& arg);
   bool CheckHelperMemory(int reg, int64_t size, Access access, bool zero_allowed, CallInfo* call);

@@ -11,7 +11,7 @@
 #include "skep/program.h"
 #include "skep/verify.h"
 
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
 #include "vm/program_types.h"
 #include "vm/test_file.h"
 

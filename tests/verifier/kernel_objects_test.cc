@@ -14,7 +14,7 @@
 #include "skep/program.h"
 #include "skep/verify.h"
 
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
 #include "vm/program_types.h"
 
 namespace skep::verifier {

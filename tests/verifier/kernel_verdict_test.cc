@@ -7,7 +7,7 @@
 #include "skep/program.h"
 #include "skep/verify.h"
 
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
 #include "isa/disasm.h"
 #include "tests/isa/kernel_oracle.h"
 #include "tests/verifier/random_program.h"

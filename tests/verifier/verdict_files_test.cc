@@ -13,7 +13,7 @@
 #include "skep/program.h"
 #include "skep/verify.h"
 
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
 #include "verifier/findings.h"
 #include "verifier/findings_doc.h"
 #include "vm/program_types.h"

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+// The arguments of a helper call against its prototype, left to right.
+
+#include "verifier/format_string.h"
+#include "verifier/helper_rules.h"
+#include "verifier/verifier.h"
+
+namespace skep::verifier {
+namespace {
+
+constexpr int64_t kMaxSize = 1 << 29;
+
+// How Linux lists what an argument may be.
+std::string_view ExpectedText(ArgKind kind) {
+  switch (kind) {
+    case ArgKind::kContext:
+      return "ctx";
+    case ArgKind::kConstMap:
+      return "map_ptr";
+    case ArgKind::kConstSize:
+    case ArgKind::kConstSizeOrZero:
+    case ArgKind::kConstAllocSizeOrZero:
+      return "scalar";
+    case ArgKind::kRingbufMem:
+      return "ringbuf_mem";
+    case ArgKind::kStack:
+      return "fp";
+    case ArgKind::kConstString:
+      return "map_value";
+    case ArgKind::kFunction:
+      return "func";
+    default:
+      return "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
+  }
+}
+
+bool IsMemoryKind(const Register& r, const ArgSpec& arg) {
+  switch (r.kind) {
+    case RegKind::kStack:
+    case RegKind::kPacket:
+    case RegKind::kPacketMeta:
+    case RegKind::kMapKey:
+    case RegKind::kMapValue:
+      return true;
+    case RegKind::kMemory:
+      return (r.flags & kReadOnly) == 0 || (arg.flags & kArgReadOnly) != 0;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+bool Verifier::CheckArgumentKind(const HelperSpec& helper, int index, const ArgSpec& arg) {
+  const int number = index + 1;
+  const Register& r = reg(number);
+  bool ok = false;
+  switch (arg.kind) {
+    case ArgKind::kContext:
+      ok = r.kind == RegKind::kContext;
+      break;
+    case ArgKind::kConstMap:
+      ok = r.kind == RegKind::kMapPointer;
+      break;
+    case ArgKind::kConstSize:
+    case ArgKind::kConstSizeOrZero:
+    case ArgKind::kConstAllocSizeOrZero:
+      ok = r.IsScalar();
+      break;
+    case ArgKind::kMapKey:
+    case ArgKind::kMapValue:
+    case ArgKind::kMem:
+      ok = IsMemoryKind(r, arg);
+      break;
+    case ArgKind::kRingbufMem:
+      ok = r.kind == RegKind::kMemory && (r.flags & kRingbuf) != 0;
+      break;
+    case ArgKind::kStack:
+      ok = r.kind == RegKind::kStack;
+      break;
+    case ArgKind::kConstString:
+      ok = r.kind == RegKind::kMapValue;
+      break;
+    case ArgKind::kFunction:
+      ok = r.kind == RegKind::kFunction;
+      break;
+    case ArgKind::kNone:
+    case ArgKind::kAnything:
+      return true;
+    case ArgKind::kSpinLock:
+    case ArgKind::kTimer:
+    case ArgKind::kKptr:
+    case ArgKind::kDynptr:
+    case ArgKind::kSockCommon:
+    case ArgKind::kSocket:
+    case ArgKind::kBtfId:
+    case ArgKind::kBtfIdSockCommon:
+    case ArgKind::kPercpuBtfId:
+      return Reject(FindingCode::kUnsupportedArgument, {number, HelperName(helper)});
+  }
+  const bool null_ok = !r.MaybeNull() || (arg.flags & kArgMaybeNull) != 0;
+  if (ok && null_ok) return true;
+  return Reject(FindingCode::kArgumentKind, {number, KindName(r), ExpectedText(arg.kind)});
+}
+
+bool Verifier::CheckArgumentOffset(const Register& r, int number, const ArgSpec& arg) {
+  if ((arg.flags & kArgRelease) != 0) {
+    if (r.off != 0) return Reject(FindingCode::kReleaseOffset, {number});
+    return CheckPointerOffset(r, number, false);
+  }
+  switch (r.kind) {
+    case RegKind::kStack:
+    case RegKind::kPacket:
+    case RegKind::kPacketMeta:
+    case RegKind::kMapKey:
+    case RegKind::kMapValue:
+    case RegKind::kMemory:
+    case RegKind::kScalar:
+      return true;
+    default:
+      return CheckPointerOffset(r, number, false);
+  }
+}
+
+bool Verifier::CheckArgument(const HelperSpec& helper, int index, CallInfo& call) {
+  const int number = index + 1;
+  ArgSpec arg = helper.args[static_cast<size_t>(index)];
+  if (arg.kind == ArgKind::kNone) return true;
+  if (!CheckSource(number)) return false;
+  Register& r = reg(number);
+  if (arg.kind == ArgKind::kAnything) {
+    if (LeaksPointer(number)) return Reject(FindingCode::kLeakIntoHelper, {number});
+    if (helper.id == kTailCall && number == 3) {
+      notes_[insn_].tail_call_index =
+          r.IsScalar() && r.var.bits.IsConst() ? r.var.value() : model::kUnknownIndex;
+    }
+    return true;
+  }
+  if (r.IsPacket() &&
+      (type_->packet == PacketAccess::kNone || (helper.flags & kHelperPacketAccess) == 0)) {
+    return Reject(FindingCode::kHelperPacket, {});
+  }
+  if (arg.kind == ArgKind::kMapValue && call.has_map) {
+    const MapType type = map(call.map).type;
+    if (type == MapType::kSockmap || type == MapType::kSockhash) {
+      return Reject(FindingCode::kUnsupportedMapType, {static_cast<uint32_t>(type)});
+    }
+    // A bloom filter's peek reads the value.
+    if (type == MapType::kBloomFilter && helper.id == kMapPeekElem) arg.flags = kArgReadOnly;
+  }
+  const bool is_null = r.IsNullConstant() && (arg.flags & kArgMaybeNull) != 0;
+  if (is_null) {
+    if (!MarkPrecise(number)) return false;
+  } else {
+    if (!CheckArgumentKind(helper, index, arg)) return false;
+    if (!CheckArgumentOffset(r, number, arg)) return false;
+  }
+  if ((arg.flags & kArgRelease) != 0) {
+    if (r.ref_id == 0 && !r.IsNullConstant()) return Reject(FindingCode::kNotReferenced, {number});
+    call.release_register = number;
+  }
+  if (r.ref_id != 0) call.reference = r.ref_id;
+
+  return CheckArgumentMemory(helper, index, arg, is_null, call);
+}
+
+// What an argument of the right kind points to.
+bool Verifier::CheckArgumentMemory(const HelperSpec& helper, int index, const ArgSpec& arg,
+                                   bool is_null, CallInfo& call) {
+  const int number = index + 1;
+  const Register& r = reg(number);
+  const ArgSpec& before = helper.args[static_cast<size_t>(index > 0 ? index - 1 : 0)];
+  const Access access =
+      (before.flags & (kArgWrite | kArgUninit)) != 0 ? Access::kWrite : Access::kRead;
+  const Access own_access =
+      (arg.flags & (kArgWrite | kArgUninit)) != 0 ? Access::kWrite : Access::kRead;
+  switch (arg.kind) {
+    case ArgKind::kConstMap:
+      call.has_map = true;
+      call.map = r.map;
+      call.map_uid = r.map_uid;
+      return true;
+    case ArgKind::kMapKey:
+      if (!CheckHelperMemory(number, map(call.map).key_size, Access::kRead, false, nullptr)) {
+        return false;
+      }
+      return FindConstantKey(r, call);
+    case ArgKind::kMapValue:
+      if (is_null) return true;
+      call.raw_mode = (arg.flags & kArgUninit) != 0;
+      return CheckHelperMemory(number, map(call.map).value_size, own_access, false, &call);
+    case ArgKind::kMem:
+      call.raw_mode = (arg.flags & kArgUninit) != 0;
+      if (arg.size == 0 || is_null) return true;
+      if (!CheckHelperMemory(number, arg.size, own_access, false, &call)) return false;
+      return (arg.flags & kArgAligned) == 0 ||
+             CheckAlignment(reg(number), 0, static_cast<int>(arg.size), true);
+    case ArgKind::kConstSize:
+      return CheckSizeArgument(number, access, false, call);
+    case ArgKind::kConstSizeOrZero:
+      return CheckSizeArgument(number, access, true, call);
+    case ArgKind::kConstAllocSizeOrZero:
+      if (!r.var.bits.IsConst()) return Reject(FindingCode::kSizeNotConstant, {number});
+      call.memory_size = r.var.value();
+      return MarkPrecise(number);
+    case ArgKind::kConstString:
+      return CheckConstString(number, nullptr, nullptr);
+    default:
+      return true;
+  }
+}
+
+// `size` bytes at the pointer in register `number`, which a helper reads or
+// writes.
+bool Verifier::CheckHelperMemory(int number, int64_t size, Access access, bool zero_allowed,
+                                 CallInfo* call) {
+  const Register r = reg(number);
+  switch (r.kind) {
+    case RegKind::kPacket:
+    case RegKind::kPacketMeta:
+      return CheckPacket(number, r.off, size, zero_allowed);
+    case RegKind::kMapKey:
+      if (access == Access::kWrite) {
+        return Reject(FindingCode::kReadOnlyMemory, {number, KindName(r)});
+      }
+      return CheckRegion(number, r.off, size, map(r.map).key_size, false);
+    case RegKind::kMapValue:
+      return CheckMapAccessRights(number, r.off, size, access) &&
+             CheckMapValue(number, r.off, size, zero_allowed);
+    case RegKind::kMemory:
+      if ((r.flags & kReadOnly) != 0 && access == Access::kWrite) {
+        return Reject(FindingCode::kReadOnlyMemory, {number, KindName(r)});
+      }
+      return CheckRegion(number, r.off, size, r.size, zero_allowed);
+    case RegKind::kStack:
+      return CheckStackArgument(number, r.off, size, zero_allowed, access, call);
+    default:
+      if (zero_allowed && size == 0 && r.IsNullConstant()) return true;
+      return Reject(FindingCode::kArgumentKind, {number, KindName(r), "fp"});
+  }
+}
+
+// The size of the memory argument before it.
+//
+// Sound because: the largest size is checked, and memory that is initialised
+// for it is initialised for smaller ones.
+bool Verifier::CheckSizeArgument(int number, Access access, bool zero_allowed, CallInfo& call) {
+  const Register& r = reg(number);
+  const Scalar value = r.var;
+  call.size_max = value.wide.umax;
+  CallInfo* info = value.bits.IsConst() ? &call : nullptr;
+  if (value.wide.smin < 0) return Reject(FindingCode::kSizeNegative, {number});
+  if (value.wide.umin == 0 && !zero_allowed) {
+    return Reject(FindingCode::kSizeZero, {number, value.wide.umin, value.wide.umax});
+  }
+  if (value.wide.umax >= static_cast<uint64_t>(kMaxSize)) {
+    return Reject(FindingCode::kSizeUnbounded, {number});
+  }
+  return CheckHelperMemory(number - 1, static_cast<int64_t>(value.wide.umax), access, zero_allowed,
+                           info) &&
+         MarkPrecise(number);
+}
+
+// A string in the value of a map that nobody writes. On success the map and the
+// string's offset, if asked for.
+bool Verifier::CheckConstString(int number, const MapSpec** found, uint64_t* offset) {
+  const Register& r = reg(number);
+  const MapSpec& m = map(r.map);
+  if ((m.flags & kMapRdonlyProg) == 0 || !m.frozen) {
+    return Reject(FindingCode::kStringNotReadOnly, {number});
+  }
+  if (!r.HasConstOffset()) return Reject(FindingCode::kStringNotConstant, {number});
+  if (m.type != MapType::kArray || m.max_entries != 1) {
+    return Reject(FindingCode::kNoDirectValue, {});
+  }
+  const int64_t at = r.off + static_cast<int64_t>(r.var.bits.value);
+  if (!CheckMapValue(number, r.off, m.value_size - at, false)) return false;
+  for (auto i = static_cast<uint64_t>(at); i < m.value_size; ++i) {
+    if (InitialByte(m, i) == 0) {
+      if (found != nullptr) *found = &m;
+      if (offset != nullptr) *offset = static_cast<uint64_t>(at);
+      return true;
+    }
+  }
+  return Reject(FindingCode::kStringNotTerminated, {});
+}
+
+bool Verifier::CheckSnprintf() {
+  const Scalar length = reg(5).var;
+  if (!length.bits.IsConst() || length.value() % 8 != 0) {
+    return Reject(FindingCode::kSnprintfSize, {});
+  }
+  const MapSpec* m = nullptr;
+  uint64_t offset = 0;
+  if (!CheckConstString(3, &m, &offset)) return false;
+  std::string text;
+  while (const uint8_t c = InitialByte(*m, offset)) {
+    text.push_back(static_cast<char>(c));
+    ++offset;
+  }
+  if (!IsValidFormat(text, length.value() / 8)) return Reject(FindingCode::kFormatString, {});
+  return true;
+}
+
+// A key on the stack that is a constant: the element of an array is there.
+bool Verifier::FindConstantKey(const Register& key, CallInfo& call) {
+  const MapSpec& m = map(call.map);
+  const bool elides = m.type == MapType::kArray || m.type == MapType::kPercpuArray;
+  if (!elides || call.helper->id != kMapLookupElem) return true;
+  if (key.kind != RegKind::kStack || !key.HasConstOffset()) return true;
+  const int64_t off = key.off + static_cast<int64_t>(key.var.bits.value);
+  const int index = SlotOf(off);
+  const StackSlot& slot = state().frames[key.frame]->stack[static_cast<size_t>(index)];
+  size_t zeroes = 0, spilled = 0;
+  for (size_t i = ByteOf(off); i < kSlotBytes && slot.bytes[i] == StackByte::kZero; ++i) ++zeroes;
+  if (zeroes >= m.key_size) {
+    call.key_is_constant = true;
+    call.key = 0;
+    return true;
+  }
+  if (!slot.IsScalarSpill()) return true;
+  for (size_t i = ByteOf(off); i < kSlotBytes && slot.bytes[i] == StackByte::kSpill; ++i) {
+    ++spilled;
+  }
+  if (spilled != m.key_size || !slot.reg.var.bits.IsConst()) return true;
+  call.key_is_constant = true;
+  call.key = slot.reg.var.value();
+  PrecisionRequest request;
+  request.frame = state().depth;
+  request.slots[key.frame] = uint64_t{1} << index;
+  return Backtrack(request);
+}
+
+}  // namespace skep::verifier

@@ -107,6 +107,18 @@ class MasmX64 {
     uint32_t insn;
   };
 
+  // Keeps the first failure of asmjit, which otherwise drops the instruction.
+  class FirstError final : public asmjit::ErrorHandler {
+   public:
+    void handleError(asmjit::Error error, const char*, asmjit::BaseEmitter*) override {
+      if (error_ == asmjit::kErrorOk) error_ = error;
+    }
+    asmjit::Error error() const { return error_; }
+
+   private:
+    asmjit::Error error_ = asmjit::kErrorOk;
+  };
+
   asmjit::Label At(Label id) const { return asmjit::Label(id); }
   // The machine register of r0 .. r9.
   static Gp Machine(Reg reg, int width = 64);
@@ -138,6 +150,7 @@ class MasmX64 {
   // may branch on them.
   void FlagsOf(int width, Reg reg);
 
+  FirstError errors_;  // outlives code_, which refers to it
   asmjit::CodeHolder code_;
   asmjit::x86::Assembler asm_;
   asmjit::StringLogger logger_;

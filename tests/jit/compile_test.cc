@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jit/compile.h"
 
+#include <fstream>
+#include <string>
+
 #include <gtest/gtest.h>
 
-#include "tests/jit/exec_from_text.h"
+#include "tests/jit/call_support.h"
 
 namespace skep::jit {
 namespace {
@@ -25,6 +28,39 @@ TEST(Compile, RunsALoop) {
     exit
   )");
   EXPECT_EQ(CompileAndRun(program->exec), 55u);
+}
+
+TEST(Compile, RefusesWhatItDoesNotKnow) {
+  for (const char* text : {"may_goto +0; r0 = 0; exit", "r0 = addr_space_cast(r1, 0, 1); exit"}) {
+    const auto program = FromText(text);
+    const auto code = Compile(program->exec, {});
+    ASSERT_FALSE(bool(code)) << text;
+    EXPECT_EQ(code.error().code, ErrorCode::kUnsupported);
+  }
+}
+
+TEST(Compile, MakesPagesThatAreNeverWritable) {
+  const auto program = FromText("r0 = 1; exit");
+  const CompiledCode code = MustCompile(program->exec);
+  std::ifstream maps("/proc/self/maps");
+  bool found = false;
+  for (std::string line; std::getline(maps, line);) {
+    EXPECT_EQ(line.find(" rwx"), std::string::npos) << line;
+    const uintptr_t begin = std::stoull(line, nullptr, 16);
+    if (begin != reinterpret_cast<uintptr_t>(code.memory.address())) continue;
+    found = true;
+    EXPECT_NE(line.find(" r-xp"), std::string::npos) << line;
+  }
+  EXPECT_TRUE(found);
+}
+
+TEST(Compile, TellsWhereEachInstructionIs) {
+  const auto program = FromText("r0 = 1; r1 = 2; r0 += r1; r1 = 5; exit");
+  const CompiledCode code = MustCompile(program->exec);
+  ASSERT_EQ(code.offsets.size(), 6u);
+  for (size_t i = 1; i < code.offsets.size(); ++i) EXPECT_GE(code.offsets[i], code.offsets[i - 1]);
+  EXPECT_EQ(code.offsets[4] - code.offsets[3], 0u) << "nothing reads r1 any more";
+  EXPECT_EQ(code.offsets.back(), code.memory.size());
 }
 
 }  // namespace

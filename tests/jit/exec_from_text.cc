@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include <gtest/gtest.h>
+
 #include "base/check.h"
 #include "isa/assembler.h"
 #include "isa/decode.h"
@@ -13,6 +15,15 @@
 
 namespace skep::jit {
 namespace {
+
+class NeedsCompiler : public testing::Environment {
+ public:
+  void SetUp() override {
+    if (!Available()) GTEST_SKIP() << "this host's architecture has no compiler";
+  }
+};
+[[maybe_unused]] const testing::Environment* const kNeedsCompiler =
+    testing::AddGlobalTestEnvironment(new NeedsCompiler);
 
 std::vector<model::ExecSubprogram> Functions(const std::vector<DecodedInsn>& code,
                                              const std::vector<uint32_t>& place) {

@@ -172,7 +172,6 @@ Compiled CompileFile(const GoldenFile& file, const fs::path& path) {
 }
 
 TEST(GoldenCode, IsWhatTheFilesSay) {
-  if (!Available()) GTEST_SKIP() << "this host's architecture has no compiler";
   const bool bless = std::getenv("SKEP_BLESS") != nullptr;
   const auto files = Files();
   ASSERT_FALSE(files.empty());
@@ -190,7 +189,6 @@ TEST(GoldenCode, IsWhatTheFilesSay) {
 }
 
 TEST(GoldenCode, CoversEveryOperationThatIsCompiled) {
-  if (!Available()) GTEST_SKIP() << "this host's architecture has no compiler";
   std::set<Op> seen;
   for (const fs::path& path : Files()) {
     const Compiled compiled = CompileFile(Read(path), path);

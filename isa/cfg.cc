@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Four linear passes: subprogram starts, checks of their borders, block
-// leaders, edges.
+// Two passes over the instructions: what starts where, then the blocks. All
+// else is linear in jumps, blocks and subprograms.
 
 #include "isa/cfg.h"
 
@@ -13,13 +13,22 @@ namespace {
 
 bool IsJump(const DecodedInsn& insn) { return Info(insn.op).Has(kBranches); }
 
-bool EndsBlock(const DecodedInsn& insn) { return Info(insn.op).Has(kBranches | kEndsPath); }
-
 size_t NextSlot(std::span<const DecodedInsn> insns, size_t at) {
   return at + static_cast<size_t>(insns[at].slots());
 }
 
 }  // namespace
+
+// What pass one learns about each slot, and the jumps it meets.
+struct Cfg::Scan {
+  enum : uint8_t { kLeader = 1, kStart = 2, kCalled = 4, kCallback = 8 };
+  struct Jump {
+    uint32_t at;
+    int64_t target;
+  };
+  std::vector<uint8_t> marks;
+  std::vector<Jump> jumps;  // ascending
+};
 
 Cfg Cfg::Build(std::span<const DecodedInsn> insns) {
   Cfg cfg;
@@ -27,84 +36,92 @@ Cfg Cfg::Build(std::span<const DecodedInsn> insns) {
     cfg.error_.rule = DecodeRule::kEmptyProgram;
     return cfg;
   }
-  cfg.FindSubprograms(insns);
-  if (cfg.CheckSubprograms(insns)) {
-    cfg.FindBlocks(insns);
+  const Scan scan = ScanInsns(insns);
+  cfg.FindSubprograms(scan);
+  if (cfg.CheckSubprograms(insns, scan)) {
+    cfg.FindBlocks(insns, scan);
     cfg.LinkBlocks(insns);
   }
   return cfg;
 }
 
-void Cfg::FindSubprograms(std::span<const DecodedInsn> insns) {
-  enum : uint8_t { kStart = 1, kCalled = 2, kCallback = 4 };
-  std::vector<uint8_t> marks(insns.size(), 0);
-  marks[0] = kStart;
-  for (size_t at = 0; at < insns.size(); at = NextSlot(insns, at)) {
-    const OpKind kind = Info(insns[at].op).kind;
-    if (kind != OpKind::kCallLocal && kind != OpKind::kLoadFunc) continue;
-    const int64_t target = TargetOf(insns[at], at);
+Cfg::Scan Cfg::ScanInsns(std::span<const DecodedInsn> insns) {
+  Scan scan;
+  scan.marks.resize(insns.size() + 1, 0);
+  scan.marks[0] = Scan::kLeader | Scan::kStart;
+  const auto mark = [&](int64_t target, uint8_t marks) {
     SKEP_CHECK(target >= 0 && target < static_cast<int64_t>(insns.size()));
-    marks[static_cast<size_t>(target)] |=
-        kind == OpKind::kCallLocal ? kStart | kCalled : kStart | kCallback;
+    scan.marks[static_cast<size_t>(target)] |= marks;
+  };
+  for (size_t at = 0, next; at < insns.size(); at = next) {
+    next = NextSlot(insns, at);
+    const OpInfo& info = Info(insns[at].op);
+    if (info.Has(kBranches | kEndsPath)) scan.marks[next] |= Scan::kLeader;
+    if (info.Has(kBranches)) {
+      const int64_t target = TargetOf(insns[at], at);
+      mark(target, Scan::kLeader);
+      scan.jumps.push_back({static_cast<uint32_t>(at), target});
+    } else if (info.kind == OpKind::kCallLocal) {
+      mark(TargetOf(insns[at], at), Scan::kLeader | Scan::kStart | Scan::kCalled);
+    } else if (info.kind == OpKind::kLoadFunc) {
+      mark(TargetOf(insns[at], at), Scan::kLeader | Scan::kStart | Scan::kCallback);
+    }
   }
-  for (size_t at = 0; at < insns.size(); ++at) {
-    if (marks[at] == 0) continue;
+  return scan;
+}
+
+void Cfg::FindSubprograms(const Scan& scan) {
+  const size_t slots = scan.marks.size() - 1;
+  for (size_t at = 0; at < slots; ++at) {
+    if ((scan.marks[at] & Scan::kStart) == 0) continue;
     if (!subprograms_.empty()) subprograms_.back().end = static_cast<uint32_t>(at);
     SubprogramRange subprogram;
     subprogram.begin = static_cast<uint32_t>(at);
-    subprogram.is_called = (marks[at] & kCalled) != 0;
-    subprogram.is_callback = (marks[at] & kCallback) != 0;
+    subprogram.is_called = (scan.marks[at] & Scan::kCalled) != 0;
+    subprogram.is_callback = (scan.marks[at] & Scan::kCallback) != 0;
     subprograms_.push_back(subprogram);
   }
-  subprograms_.back().end = static_cast<uint32_t>(insns.size());
+  subprograms_.back().end = static_cast<uint32_t>(slots);
 }
 
-bool Cfg::CheckSubprograms(std::span<const DecodedInsn> insns) {
+bool Cfg::CheckSubprograms(std::span<const DecodedInsn> insns, const Scan& scan) {
+  auto jump = scan.jumps.begin();
   for (const SubprogramRange& subprogram : subprograms_) {
-    size_t last = subprogram.begin;
-    for (size_t at = subprogram.begin; at < subprogram.end; at = NextSlot(insns, at)) {
-      last = at;
-      if (!IsJump(insns[at])) continue;
-      const int64_t target = TargetOf(insns[at], at);
-      if (target < subprogram.begin || target >= subprogram.end) {
-        error_ = {DecodeRule::kJumpRange, static_cast<uint32_t>(at), {}, target};
-        return false;
-      }
+    for (; jump != scan.jumps.end() && jump->at < subprogram.end; ++jump) {
+      if (jump->target >= subprogram.begin && jump->target < subprogram.end) continue;
+      error_ = {DecodeRule::kJumpRange, jump->at, {}, jump->target};
+      return false;
     }
+    // The last slot may be the second of a wide load, which is no end either.
+    uint32_t last = subprogram.end - 1;
+    if (insns[last].op == Op::kInvalid) --last;
     if (!Info(insns[last].op).Has(kEndsPath)) {
-      error_ = {DecodeRule::kLastInsn, static_cast<uint32_t>(last), {}, 0};
+      error_ = {DecodeRule::kLastInsn, last, {}, 0};
       return false;
     }
   }
   return true;
 }
 
-void Cfg::FindBlocks(std::span<const DecodedInsn> insns) {
-  std::vector<bool> leader(insns.size() + 1, false);
-  for (const SubprogramRange& subprogram : subprograms_) leader[subprogram.begin] = true;
-  for (size_t at = 0; at < insns.size(); at = NextSlot(insns, at)) {
-    if (IsJump(insns[at])) leader[static_cast<size_t>(TargetOf(insns[at], at))] = true;
-    if (EndsBlock(insns[at])) leader[NextSlot(insns, at)] = true;
-  }
-
+void Cfg::FindBlocks(std::span<const DecodedInsn> insns, const Scan& scan) {
   block_of_slot_.resize(insns.size());
   uint32_t subprogram = 0;
-  for (size_t at = 0; at < insns.size(); at = NextSlot(insns, at)) {
-    if (leader[at]) {
+  for (size_t at = 0, next; at < insns.size(); at = next) {
+    next = NextSlot(insns, at);
+    if ((scan.marks[at] & Scan::kLeader) != 0) {
       if (at == subprograms_[subprogram].end) ++subprogram;
-      BasicBlock block;
-      block.begin = static_cast<uint32_t>(at);
-      block.subprogram = subprogram;
       SubprogramRange& owner = subprograms_[subprogram];
       if (owner.block_count++ == 0) owner.first_block = static_cast<uint32_t>(blocks_.size());
-      blocks_.push_back(block);
+      BasicBlock& block = blocks_.emplace_back();
+      block.begin = static_cast<uint32_t>(at);
+      block.subprogram = subprogram;
     }
     BasicBlock& block = blocks_.back();
     block.last = static_cast<uint32_t>(at);
-    block.end = static_cast<uint32_t>(NextSlot(insns, at));
-    for (size_t slot = at; slot < block.end; ++slot) {
-      block_of_slot_[slot] = static_cast<uint32_t>(blocks_.size() - 1);
-    }
+    block.end = static_cast<uint32_t>(next);
+    const auto index = static_cast<uint32_t>(blocks_.size() - 1);
+    block_of_slot_[at] = index;
+    block_of_slot_[next - 1] = index;
   }
 }
 

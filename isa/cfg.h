@@ -84,9 +84,11 @@ class Cfg {
   std::vector<uint32_t> ReversePostorder(uint32_t subprogram) const;
 
  private:
-  void FindSubprograms(std::span<const DecodedInsn> insns);
-  bool CheckSubprograms(std::span<const DecodedInsn> insns);
-  void FindBlocks(std::span<const DecodedInsn> insns);
+  struct Scan;
+  static Scan ScanInsns(std::span<const DecodedInsn> insns);
+  void FindSubprograms(const Scan& scan);
+  bool CheckSubprograms(std::span<const DecodedInsn> insns, const Scan& scan);
+  void FindBlocks(std::span<const DecodedInsn> insns, const Scan& scan);
   void LinkBlocks(std::span<const DecodedInsn> insns);
 
   DecodeError error_;

@@ -313,7 +313,7 @@ std::string Message(const DecodeError& error) {
     case DecodeRule::kJumpRange:
       return Printed("jump out of range from insn %u to %lld", error.at,
                      static_cast<long long>(error.target));
-    case DecodeRule::kJumpIntoWide:
+    case DecodeRule::kJumpIntoWide:  // Linux names the first slot
       return Printed("jump into the middle of ldimm64 insn %lld",
                      static_cast<long long>(error.target - 1));
     case DecodeRule::kNone:

@@ -13,6 +13,8 @@ target_compile_options(skep_build_options INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wimplicit-fallthrough;-Wswitch>
   # clang counts SKEP_CHECK(!"why") as a suspicious conversion; it is meant.
   $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wthread-safety;-Wno-string-conversion>
+  # g++ 12 at -O3 warns about std::string's own copies (GCC bug 105651).
+  $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<CONFIG:Release>>:-Wno-restrict>
   # Paths in messages and debug information start at the source tree: builds of
   # two checkouts are the same bytes, and share a compiler cache.
   -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)

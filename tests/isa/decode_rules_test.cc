@@ -21,7 +21,7 @@
 
 #include "isa/decode.h"
 #include "isa/encode.h"
-#include "tests/isa/kernel_oracle.h"
+#include "tests/support/kernel_oracle.h"
 
 namespace skep {
 namespace {

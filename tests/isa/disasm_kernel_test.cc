@@ -8,7 +8,7 @@
 
 #include "isa/disasm.h"
 #include "isa/encode.h"
-#include "tests/isa/kernel_oracle.h"
+#include "tests/support/kernel_oracle.h"
 
 namespace skep {
 namespace {

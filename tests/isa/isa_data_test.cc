@@ -18,7 +18,7 @@
 #include "isa/assembler.h"
 #include "isa/cfg.h"
 #include "isa/decode.h"
-#include "tests/isa/kernel_oracle.h"
+#include "tests/support/kernel_oracle.h"
 
 namespace skep {
 namespace {

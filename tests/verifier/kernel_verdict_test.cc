@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 #include "isa/disasm.h"
-#include "tests/isa/kernel_oracle.h"
+#include "tests/support/kernel_oracle.h"
 #include "tests/verifier/random_program.h"
 #include "vm/program_types.h"
 

@@ -90,7 +90,9 @@ TEST(RejectFiles, AreRejectedForTheReasonTheyName) {
     // v071-... is about V071, unless that is a note in front of the reason.
     const int code = std::atoi(path.filename().string().c_str() + 1);
     const FindingRow& row = RowOf(static_cast<FindingCode>(code));
-    if (row.kind != FindingKind::kNote) EXPECT_EQ(static_cast<int>(finding.code), code) << all;
+    if (row.kind != FindingKind::kNote) {
+      EXPECT_EQ(static_cast<int>(finding.code), code) << all;
+    }
     EXPECT_EQ(finding.sys_errno, RowOf(finding.code).sys_errno);
   }
 }

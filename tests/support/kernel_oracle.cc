@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/isa/kernel_oracle.h"
+#include "tests/support/kernel_oracle.h"
 
 #include <cerrno>
 #include <cstdio>

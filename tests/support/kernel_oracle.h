@@ -5,8 +5,8 @@
 //
 // Threads: one.
 
-#ifndef SKEP_TESTS_ISA_KERNEL_ORACLE_H_
-#define SKEP_TESTS_ISA_KERNEL_ORACLE_H_
+#ifndef SKEP_TESTS_SUPPORT_KERNEL_ORACLE_H_
+#define SKEP_TESTS_SUPPORT_KERNEL_ORACLE_H_
 
 #include <cstdint>
 #include <span>
@@ -58,4 +58,4 @@ Verdict Judge(std::span<const Insn> code, std::span<const int> fd_array = {},
 
 }  // namespace skep::kernel_oracle
 
-#endif  // SKEP_TESTS_ISA_KERNEL_ORACLE_H_
+#endif  // SKEP_TESTS_SUPPORT_KERNEL_ORACLE_H_

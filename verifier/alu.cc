@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "verifier/divisors.h"
 #include "verifier/refine.h"
 #include "verifier/transfer_alu.h"
 #include "verifier/verifier.h"
@@ -52,17 +53,6 @@ bool IsMove(OpKind kind) {
 bool IsUnary(OpKind kind) {
   return kind == OpKind::kNeg || kind == OpKind::kToLe || kind == OpKind::kToBe ||
          kind == OpKind::kBswap;
-}
-
-bool IsDivision(OpKind kind) {
-  return kind == OpKind::kDiv || kind == OpKind::kSDiv || kind == OpKind::kMod ||
-         kind == OpKind::kSMod;
-}
-
-bool MayBeZero(const Register& divisor, int width) {
-  if (!divisor.IsScalar()) return true;
-  return width == 64 ? divisor.var.Contains(0)
-                     : divisor.var.bits.Low().Contains(0) && divisor.var.low.Contains(0);
 }
 
 bool FitsInt32(int64_t v) { return v == static_cast<int32_t>(v); }
@@ -150,7 +140,6 @@ bool Verifier::StepArithmetic(const DecodedInsn& insn) {
   Register& dst = reg(insn.dst);
   const Register src =
       has_src ? reg(insn.src) : Register::Number(static_cast<uint64_t>(int64_t{insn.imm}));
-  if (IsDivision(op.kind) && MayBeZero(src, op.width)) notes_[insn_].zero_divisor_seen = true;
   if (dst.IsPointer() && src.IsPointer()) {
     if (op.kind == OpKind::kSub && privileged()) {
       dst = Register::Unknown();

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "isa/disasm.h"
+#include "verifier/divisors.h"
 
 namespace skep::verifier {
 namespace {
@@ -243,6 +244,7 @@ VerifierStatistics Verifier::statistics() const {
 std::shared_ptr<const model::Facts> Verifier::MakeFacts() const {
   auto facts = std::make_shared<model::Facts>();
   facts->insns.resize(notes_.size());
+  const std::vector<bool> nonzero = NonzeroDivisors(structure_);
   for (size_t i = 0; i < notes_.size(); ++i) {
     const InsnNotes& notes = notes_[i];
     model::InsnFact& fact = facts->insns[i];
@@ -257,9 +259,7 @@ std::shared_ptr<const model::Facts> Verifier::MakeFacts() const {
       fact.never_taken = !notes.taken;
       fact.never_falls_through = !notes.fell_through;
     }
-    const bool divides = op.kind == OpKind::kDiv || op.kind == OpKind::kSDiv ||
-                         op.kind == OpKind::kMod || op.kind == OpKind::kSMod;
-    fact.nonzero_divisor = divides && fact.reached && !notes.zero_divisor_seen;
+    fact.nonzero_divisor = fact.reached && nonzero[i];
     fact.lookup_not_null = notes.has_map && !notes.maybe_null_seen && notes.looked_up;
   }
   facts->subprograms.resize(structure_.subprograms.size());

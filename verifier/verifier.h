@@ -152,7 +152,6 @@ class Verifier {
     bool has_access = false;
     RegKind access_kind = RegKind::kNotInit;  // of the pointer, to find mixed ones
     uint8_t access_flags = 0;
-    bool zero_divisor_seen = false;
     bool taken = false;
     bool fell_through = false;
     bool has_map = false;

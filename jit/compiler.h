@@ -15,6 +15,7 @@
 #ifndef SKEP_JIT_COMPILER_H_
 #define SKEP_JIT_COMPILER_H_
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -117,10 +118,12 @@ class Compiler {
 
   // The function that starts at this instruction.
   size_t FunctionAt(uint32_t start) const {
-    for (size_t f = 0; f < shape_.functions.size(); ++f) {
-      if (shape_.functions[f].start == start) return f;
-    }
-    SKEP_UNREACHABLE();
+    const auto& functions = shape_.functions;
+    const auto at = std::lower_bound(
+        functions.begin(), functions.end(), start,
+        [](const FunctionShape& function, uint32_t insn) { return function.start < insn; });
+    SKEP_CHECK(at != functions.end() && at->start == start);
+    return static_cast<size_t>(at - functions.begin());
   }
 
   void Function(size_t f) {
@@ -350,11 +353,10 @@ class Compiler {
         return;
       case CallKind::kHelper: {
         const model::HelperEntry& entry = exec_.HelperAt(insn);
-        const bool calls_back =
-            entry.spec != nullptr && (entry.spec->flags & kHelperCallsBack) != 0;
+        const bool may_stop = MayStop(entry.spec);
         masm_.CallHelper(entry.function, entry.spec != nullptr ? entry.spec->name : "helper",
-                         calls_back);
-        if (calls_back) masm_.StopIfStoppedAt(OriginOf(i));
+                         may_stop);
+        if (may_stop) masm_.StopIfStoppedAt(OriginOf(i));
         return;
       }
       case CallKind::kTail:

@@ -18,6 +18,9 @@ using model::ExecInsn;
 using model::ExecProgram;
 
 constexpr RegSet kArgs = 0x3e;  // r1 .. r5
+// Padding is for programs that people write: nothing but loops would otherwise
+// become mostly padding.
+constexpr uint32_t kMostAligned = 256;
 constexpr RegSet kCalleeSaved = 0x3c0;
 constexpr RegSet kClobbered = kArgs | 1;
 
@@ -148,7 +151,7 @@ class Analysis {
         return metered_;
       case CallKind::kHelper: {
         const HelperSpec* spec = exec_.HelperAt(exec_.insns[index]).spec;
-        shape_.may_stop |= spec != nullptr && (spec->flags & kHelperCallsBack) != 0;
+        shape_.may_stop |= MayStop(spec);
         frame.calls = true;
         return true;
       }
@@ -194,8 +197,10 @@ class Analysis {
           loop.head > function.start && !Info(exec_.insns[loop.head - 1].op).Has(kEndsPath);
       const bool enclosed = enclosing_end > loop.head;
       const bool innermost = i + 1 == loops_.size() || loops_[i + 1].head > loop.last;
-      if (!enclosed || !from_above || (innermost && loop.latches == 1)) {
+      if (aligned_ < kMostAligned &&
+          (!enclosed || !from_above || (innermost && loop.latches == 1))) {
         shape_.insns[loop.head].marks |= kIsAligned;
+        ++aligned_;
       }
       enclosing_end = std::max(enclosing_end, loop.last);
     }
@@ -231,11 +236,16 @@ class Analysis {
   const bool metered_;
   ProgramShape shape_;
   std::vector<Loop> loops_;  // of the function in hand
+  uint32_t aligned_ = 0;
   bool counts_fuel_ = false;
   bool tail_calls_ = false;
 };
 
 }  // namespace
+
+bool MayStop(const HelperSpec* spec) {
+  return spec == nullptr || spec->id >= kFirstHostHelperId || (spec->flags & kHelperCallsBack) != 0;
+}
 
 CallKind ClassifyCall(const ExecProgram& exec, uint32_t index) {
   const ExecInsn& insn = exec.insns[index];

@@ -28,6 +28,10 @@ enum class CallKind : uint8_t {
 // REQUIRES: insns[index] calls a helper or a function of the program.
 CallKind ClassifyCall(const model::ExecProgram& exec, uint32_t index);
 
+// Whether the helper may stop the run or call functions of the program: those
+// that call back, and all that the host brought along.
+bool MayStop(const HelperSpec* spec);
+
 // Bits of InsnShape::marks.
 inline constexpr uint8_t kIsTarget = 1;     // some jump goes here
 inline constexpr uint8_t kIsAligned = 2;    // a loop head that is worth padding in front

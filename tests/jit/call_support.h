@@ -59,6 +59,7 @@ inline std::vector<HelperSpec> Helpers() {
           Helper(kFirstHostHelperId + 2, StackAlignment),
           Helper(kFirstHostHelperId + 3, CallTwice, kHelperCallsBack),
           Helper(kFirstHostHelperId + 4, StopTheRun, kHelperCallsBack),
+          Helper(kFirstHostHelperId + 5, StopTheRun),
           Helper(model::kHelperGetSmpProcessorId, nullptr),
           Helper(model::kHelperMapLookup, nullptr),
           Helper(model::kHelperTailCall, nullptr)};

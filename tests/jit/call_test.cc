@@ -132,6 +132,15 @@ TEST(Call, StopsWhenACallbackStops) {
   EXPECT_EQ(outcome.insn, 3u);  // slot of the helper call that the program sees
 }
 
+// The host's own helpers may stop the run without saying so beforehand.
+TEST(Call, StopsAfterAnyHelperOfTheHost) {
+  const auto program = Program("call 0x10005; r0 = 5; exit");
+  TestContext context;
+  const Outcome outcome = RunOnce(MustCompile(program->exec), *context);
+  EXPECT_EQ(outcome.trap, TrapCode::kBadCall);
+  EXPECT_EQ(outcome.r0, 0u);
+}
+
 TEST(Call, StopsInTheMiddleOfFunctions) {
   const auto program = Program("r6 = 1; call f; r0 = r6; exit\nf: r7 = 1; call 0x10004; exit");
   TestContext context;

@@ -30,6 +30,16 @@ TEST(Compile, RunsALoop) {
   EXPECT_EQ(CompileAndRun(program->exec), 55u);
 }
 
+// A program of nothing but loops does not become mostly padding.
+TEST(Compile, PadsOnlySoManyLoops) {
+  std::string text = "r0 = 0\n";
+  for (int i = 0; i < 4000; ++i) text += "r0 += 1\nif r0 == 5000 goto -2\n";
+  const auto program = FromText(text + "exit");
+  const CompiledCode code = MustCompile(program->exec);
+  EXPECT_LT(code.memory.size(), 4000u * 16 + 300 * 64);
+  EXPECT_EQ(CompileAndRun(program->exec), 4000u);
+}
+
 TEST(Compile, RefusesWhatItDoesNotKnow) {
   for (const char* text : {"may_goto +0; r0 = 0; exit", "r0 = addr_space_cast(r1, 0, 1); exit"}) {
     const auto program = FromText(text);

@@ -88,7 +88,7 @@ bool MasmX64::DivideByConstant(const Division& division) {
     }
     return true;
   }
-  if (width == 64) return false;
+  if (width == 64) return DivideByMultiplying64(division);
   DivideByMultiplying(remainder, dst, static_cast<uint32_t>(value));
   return true;
 }
@@ -133,6 +133,64 @@ void MasmX64::DivideByMultiplying(bool remainder, Reg dst, uint32_t divisor) {
   }
   asm_.imul(x86::r11d, x86::r11d, static_cast<int32_t>(divisor));
   asm_.sub(n, x86::r11d);
+}
+
+namespace {
+
+// n / d = ((n >> before) * multiplier) >> (64 + after), for all 64-bit n.
+struct Reciprocal {
+  int before = 0;
+  int after = 0;
+  uint64_t multiplier = 0;  // 0: there is none of 64 bits
+};
+
+// As above: exact for all n below 2^(64 - before) if multiplier * d exceeds
+// 2^(64 + after) by at most 2^(after + before). REQUIRES: d is at least 3 and no
+// power of two.
+Reciprocal ReciprocalOf(uint32_t d) {
+  using Wide = unsigned __int128;
+  for (int before : {0, std::countr_zero(d)}) {
+    const uint32_t odd = d >> before;
+    for (int after = 0; after < 32; ++after) {
+      const Wide power = static_cast<Wide>(1) << (64 + after);
+      const Wide multiplier = (power + odd - 1) / odd;
+      if (multiplier > UINT64_MAX) break;
+      if (multiplier * odd - power > static_cast<Wide>(1) << (after + before)) continue;
+      return {before, after, static_cast<uint64_t>(multiplier)};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+// 64-bit, unsigned, by the high half of a product. Returns false if the CPU has
+// no mulx, the divisor is huge (a negative immediate) or needs 65 bits.
+// Clobbers: r9, r10, r11, flags; rdx unless live.
+bool MasmX64::DivideByMultiplying64(const Division& division) {
+  const int32_t divisor = division.divisor.imm;
+  if (!has_bmi2_ || divisor < 0) return false;
+  const Reciprocal reciprocal = ReciprocalOf(static_cast<uint32_t>(divisor));
+  if (reciprocal.multiplier == 0) return false;
+  const Gp dst = Machine(division.dst);
+  const bool in_rdx = division.dst == kR3;
+  const bool keep_r3 = !in_rdx && (division.live & Bit(kR3)) != 0;
+  const bool remainder = IsRemainder(division.kind);
+  if (keep_r3 || (in_rdx && remainder)) asm_.mov(x86::r9, x86::rdx);
+  if (!in_rdx) asm_.mov(x86::rdx, dst);
+  if (reciprocal.before != 0) asm_.shr(x86::rdx, reciprocal.before);
+  asm_.mov(x86::r11, asmjit::imm(static_cast<int64_t>(reciprocal.multiplier)));
+  asm_.mulx(x86::r10, x86::r11, x86::r11, x86::rdx);
+  if (reciprocal.after != 0) asm_.shr(x86::r10, reciprocal.after);
+  if (remainder) {
+    asm_.imul(x86::r10, x86::r10, divisor);
+    if (in_rdx) asm_.mov(x86::rdx, x86::r9);
+    asm_.sub(dst, x86::r10);
+  } else {
+    asm_.mov(dst, x86::r10);
+  }
+  if (keep_r3) asm_.mov(x86::rdx, x86::r9);
+  return true;
 }
 
 // REQUIRES: divisor is neither rax nor rdx, nor r9 or r10.

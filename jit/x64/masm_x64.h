@@ -142,6 +142,7 @@ class MasmX64 {
   void Swap(int width, Reg dst);
   bool DivideByConstant(const Division& division);
   void DivideByMultiplying(bool remainder, Reg dst, uint32_t divisor);
+  bool DivideByMultiplying64(const Division& division);
   void DivideByRegister(const Division& division, const Gp& divisor);
   void UnsignedDivision(const Division& division, const Gp& divisor, const Gp& dividend);
   void SignedDivision(const Division& division, const Gp& divisor);

@@ -162,6 +162,43 @@ TEST(Alu, DividesByConstantsExactly) {
   }
 }
 
+// The same on 64 bits; r3 holds the CPU's operand, so it is tried as well.
+TEST(Alu, DividesWideNumbersByConstantsExactly) {
+  uint64_t random = 88172645463325252u;
+  const auto next = [&random] {
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    return random;
+  };
+  for (int i = 0; i < 1500; ++i) {
+    auto imm = static_cast<int32_t>(next() >> (33 + i % 31));
+    if (i < 300) imm = i;
+    if (i >= 300 && i < 331) imm = static_cast<int32_t>((uint32_t{1} << (i - 300)) + 1);
+    if (i >= 331 && i < 362) imm = static_cast<int32_t>((uint32_t{1} << (i - 331)) - 1);
+    const auto divisor = static_cast<uint64_t>(int64_t{imm});
+    for (int dst : {0, 3}) {
+      RegisterFrame frame({Make(Op::kMov64Reg, 1, dst, 0), Make(Op::kDiv64Imm, dst, 0, imm),
+                           Make(Op::kMod64Imm, 1, 0, imm), Make(Op::kMov64Reg, 4, 1, 0),
+                           Make(Op::kMov64Reg, 5, dst, 0), Make(Op::kMod64Imm, dst, 0, imm)});
+      for (int k = 0; k < 40; ++k) {
+        uint64_t n = next();
+        if (k < 10) n = static_cast<uint64_t>(k) - 5;
+        if (k >= 20 && divisor != 0) n = n / divisor * divisor - static_cast<uint64_t>(k & 1);
+        Registers registers = kStart;
+        registers[static_cast<size_t>(dst)] = n;
+        frame.Run(registers);
+        const uint64_t quotient = EvalAlu<OpKind::kDiv, 64>(n, divisor);
+        ASSERT_EQ(registers[5], quotient) << n << " / " << divisor;
+        ASSERT_EQ(registers[4], (EvalAlu<OpKind::kMod, 64>(n, divisor))) << n << " % " << divisor;
+        ASSERT_EQ(registers[static_cast<size_t>(dst)],
+                  (EvalAlu<OpKind::kMod, 64>(quotient, divisor)));
+        ASSERT_EQ(registers[3], dst == 3 ? registers[3] : kStart[3]);
+      }
+    }
+  }
+}
+
 TEST(Alu, LoadsWideConstants) {
   for (uint64_t value : kHostileValues) {
     ExecInsn load = Make(Op::kLdImm64, 7, 0, 0);

@@ -86,8 +86,15 @@ int AsmCommand(const AsmOptions& options) {
                Message(decoded.error));
     return kBadInput;
   }
+  if (auto program = Program::Create(file->program); !program) {
+    PrintError(options.file + ": " + program.error().message);
+    return kBadInput;
+  }
   auto object = loader::WriteObject(file->program, section);
-  if (!object) return Fail(object.error());
+  if (!object) {
+    PrintError(options.file + ": " + object.error().message);
+    return kBadInput;
+  }
   if (auto written = WriteFile(options.output, *object); !written) return Fail(written.error());
   return kDone;
 }

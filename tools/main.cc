@@ -13,6 +13,42 @@
 #define SKEP_VERSION "unknown"
 #endif
 
+namespace skep::tools {
+namespace {
+
+bool IsSubcommand(const CLI::App& app, const std::string& name) {
+  return !app.get_subcommands([&](const CLI::App* c) { return c->get_name() == name; }).empty();
+}
+
+// "run, verify or test"
+std::string Subcommands(const CLI::App& app) {
+  const auto all = app.get_subcommands([](const CLI::App*) { return true; });
+  std::string out;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i > 0) out += i + 1 == all.size() ? " or " : ", ";
+    out += all[i]->get_name();
+  }
+  return out;
+}
+
+int NoSubcommand(const CLI::App& app, const std::string& found) {
+  PrintError("found " + (found.empty() ? "no subcommand" : "'" + found + "'") + ", expected " +
+             Subcommands(app) + "; see skep --help");
+  return kBadInput;
+}
+
+// One line that says what was wrong and where help is.
+int BadUsage(const CLI::App& app, const CLI::ParseError& error, const std::string& first) {
+  const auto parsed = app.get_subcommands();
+  if (parsed.empty()) return NoSubcommand(app, first);
+  const std::string command = parsed.front()->get_name();
+  PrintError(command + ": " + error.what() + "; see skep " + command + " --help");
+  return kBadInput;
+}
+
+}  // namespace
+}  // namespace skep::tools
+
 int main(int argc, char** argv) {
   using namespace skep::tools;
   // A reader that goes away is a write error like any other, said in one line.
@@ -38,6 +74,11 @@ int main(int argc, char** argv) {
   AddInspect(app, status);
   AddJit(app, status);
 
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (first.empty() || (first[0] != '-' && !IsSubcommand(app, first))) {
+    return NoSubcommand(app, first);
+  }
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -47,12 +88,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::CallForVersion&) {
     return Write(std::string(SKEP_VERSION) + "\n", kDone);
   } catch (const CLI::ParseError& error) {
-    std::string message = error.what();
-    for (char& c : message) {
-      if (c == '\n') c = ' ';
-    }
-    PrintError(message + "; see skep --help");
-    return kBadInput;
+    return BadUsage(app, error, first);
   } catch (const std::exception& error) {
     PrintError(error.what());
     return kBadInput;

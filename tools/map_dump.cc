@@ -15,6 +15,18 @@ bool IsZero(const std::byte* data, size_t size) {
 
 bool IsArray(MapType type) { return type == MapType::kArray || type == MapType::kPercpuArray; }
 
+std::string Count(uint64_t n, const std::string& noun) {
+  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+}
+
+std::string PrintRecords(const Records& records) {
+  std::string out = Count(records.hex.size(), "record");
+  if (records.lost != 0) out += ", " + std::to_string(records.lost) + " lost";
+  out += "\n";
+  for (const std::string& hex : records.hex) out += "  " + hex + "\n";
+  return out;
+}
+
 // "0000", or a list of such.
 bool ShowsZero(const Json& value) {
   if (value.is_array()) return std::all_of(value.begin(), value.end(), ShowsZero);
@@ -56,14 +68,24 @@ Json DumpMaps(const std::map<std::string, std::shared_ptr<Map>>& maps) {
   return out;
 }
 
-std::string PrintMaps(const std::map<std::string, std::shared_ptr<Map>>& maps) {
+Json RecordsJson(const std::map<std::string, Records>& records) {
+  Json out = Json::object();
+  for (const auto& [name, found] : records) out[name] = found.hex;
+  return out;
+}
+
+std::string PrintMaps(const std::map<std::string, std::shared_ptr<Map>>& maps,
+                      const std::map<std::string, Records>& records) {
   std::string out;
   for (const auto& [name, map] : maps) {
-    const Json elements = DumpMap(*map);
     const model::MapTypeInfo* type = model::FindMapType(map->type());
-    out += Bold(name) + " (" + std::string(type == nullptr ? "unknown" : type->name) +
-           "): " + std::to_string(elements.size()) +
-           (elements.size() == 1 ? " element\n" : " elements\n");
+    out += Bold(name) + " (" + std::string(type == nullptr ? "unknown" : type->name) + "): ";
+    if (const auto found = records.find(name); found != records.end()) {
+      out += PrintRecords(found->second);
+      continue;
+    }
+    const Json elements = DumpMap(*map);
+    out += Count(elements.size(), "element") + "\n";
     for (const Json& element : elements) {
       const Json& value = element["value"];
       if (IsArray(map->type()) && ShowsZero(value)) continue;

@@ -11,6 +11,7 @@
 #include "skep/map.h"
 
 #include "tools/output.h"
+#include "tools/waiting_records.h"
 
 namespace skep::tools {
 
@@ -20,9 +21,14 @@ namespace skep::tools {
 Json DumpMap(Map& map);
 Json DumpMaps(const std::map<std::string, std::shared_ptr<Map>>& maps);
 
+// {NAME: [hex, ...]}
+Json RecordsJson(const std::map<std::string, Records>& records);
+
 // The same as text: "name (type): n elements" and a line for each; elements of
-// arrays that are all zero are only counted.
-std::string PrintMaps(const std::map<std::string, std::shared_ptr<Map>>& maps);
+// arrays that are all zero are only counted. Maps with a row in `records` show
+// those.
+std::string PrintMaps(const std::map<std::string, std::shared_ptr<Map>>& maps,
+                      const std::map<std::string, Records>& records);
 
 }  // namespace skep::tools
 

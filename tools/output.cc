@@ -12,12 +12,44 @@
 
 namespace skep::tools {
 
-void PrintError(std::string_view message) {
-  std::fflush(stdout);
-  std::fprintf(stderr, "skep: %.*s\n", static_cast<int>(message.size()), message.data());
+namespace {
+
+constexpr std::string_view kColours[] = {"\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[0m"};
+
+// Escapes control characters that are not in `allowed` and start no colour of ours.
+std::string Clean(std::string_view text, std::string_view allowed, bool colours) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool control = byte < 0x20 || byte == 0x7f;
+    const bool colour =
+        colours && std::any_of(std::begin(kColours), std::end(kColours),
+                               [&](std::string_view c) { return text.substr(i).starts_with(c); });
+    if (!control || colour || allowed.find(text[i]) != std::string_view::npos) {
+      out += text[i];
+      continue;
+    }
+    char escaped[8];
+    std::snprintf(escaped, sizeof escaped, "\\x%02x", byte);
+    out += escaped;
+  }
+  return out;
 }
 
-int Write(const std::string& text, int status) {
+void PrintLines(const std::string& text) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "skep: %s\n", text.c_str());
+}
+
+}  // namespace
+
+void PrintError(std::string_view message) { PrintLines(Clean(message, "\t", false)); }
+
+void PrintReport(std::string_view message) { PrintLines(Clean(message, "\t\n", IsTerminal())); }
+
+int Write(const std::string& raw, int status) {
+  const std::string text = Clean(raw, "\t\n", IsTerminal());
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
   if (!written || std::fflush(stdout) != 0) {
     PrintError(std::string("standard output: ") + std::strerror(errno));
@@ -88,6 +120,7 @@ void Progress::Step() {
   ++done_;
   if (shown_ && (done_ % std::max<size_t>(total_ / 100, 1) == 0)) {
     std::fprintf(stderr, "\r%s %zu of %zu\x1b[K", what_.c_str(), done_, total_);
+    std::fflush(stderr);
   }
 }
 

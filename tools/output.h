@@ -18,10 +18,14 @@ namespace skep::tools {
 
 using Json = nlohmann::ordered_json;
 
-// Prints "skep: message" to standard error.
+// Prints "skep: message" to standard error, one line: control characters, which
+// come from hostile names, are shown as \\xNN.
 void PrintError(std::string_view message);
+// The same with line breaks as they are.
+void PrintReport(std::string_view message);
 
-// Writes to standard output and flushes. Returns `status`, or kBadInput after a
+// Writes to standard output and flushes, control characters but tabs, line
+// breaks and the colours below as \\xNN. Returns `status`, or kBadInput after a
 // message if the reader is gone or the disk is full.
 int Write(const std::string& text, int status);
 int WriteJson(const Json& json, int status);

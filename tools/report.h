@@ -11,8 +11,12 @@
 
 namespace skep::tools {
 
-// The finding with its instruction and source line, several lines.
-std::string DescribeFinding(const Finding& finding);
+// "V078 at instruction 13: message (file:line: text)", one line.
+std::string Headline(const Finding& finding);
+
+// The finding with its source line, the instructions around it, the register
+// state and advice; several lines.
+std::string DescribeFinding(const Program& program, const Finding& finding);
 
 // To standard error: "skep: NAME is rejected: ..." and the finding.
 void PrintRejection(const Program& program, const VerifierReport& report);

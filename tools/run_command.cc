@@ -19,6 +19,7 @@
 #include "tools/output.h"
 #include "tools/report.h"
 #include "tools/run_options.h"
+#include "tools/waiting_records.h"
 
 namespace skep::tools {
 namespace {
@@ -33,32 +34,34 @@ bool TakesPackets(ProgramTypeId type) {
 // What the program runs over: packets, or one block of context bytes.
 struct Workload {
   bool packets = false;
+  bool context_named = false;  // by --ctx or --ctx-hex
   std::vector<Bytes> inputs;
 };
 
 Result<Workload> MakeWorkload(const RunOptions& options, const Input& input, ProgramTypeId type) {
   Workload work;
   work.packets = TakesPackets(type);
-  const int named = int{!options.pcap.empty()} + int{!options.packet_hex.empty()} +
-                    int{!options.ctx_hex.empty()} + int{!options.ctx_file.empty()};
+  const int named = int{!options.pcap.empty()} + int{options.packet_hex.has_value()} +
+                    int{options.ctx_hex.has_value()} + int{!options.ctx_file.empty()};
   if (named > 1) {
     return Error{ErrorCode::kInvalidArgument,
                  "--pcap, --packet-hex, --ctx and --ctx-hex exclude one another"};
   }
-  const bool packet_given = !options.pcap.empty() || !options.packet_hex.empty();
+  const bool packet_given = !options.pcap.empty() || options.packet_hex.has_value();
   if (named == 1 && packet_given != work.packets) {
     return Error{ErrorCode::kInvalidArgument,
                  std::string(ProgramTypeName(type)) + " programs take " +
                      (work.packets ? "a packet: --packet-hex or --pcap"
                                    : "context bytes: --ctx or --ctx-hex")};
   }
+  work.context_named = named == 1 && !packet_given;
   if (!options.pcap.empty()) {
     SKEP_TRY(work.inputs, ReadCapture(options.pcap));
-  } else if (!options.packet_hex.empty()) {
-    SKEP_TRY(auto bytes, ParseHex(options.packet_hex).At("--packet-hex"));
+  } else if (options.packet_hex) {
+    SKEP_TRY(auto bytes, ParseHex(*options.packet_hex).At("--packet-hex"));
     work.inputs.push_back(std::move(bytes));
-  } else if (!options.ctx_hex.empty()) {
-    SKEP_TRY(auto bytes, ParseHex(options.ctx_hex).At("--ctx-hex"));
+  } else if (options.ctx_hex) {
+    SKEP_TRY(auto bytes, ParseHex(*options.ctx_hex).At("--ctx-hex"));
     work.inputs.push_back(std::move(bytes));
   } else if (!options.ctx_file.empty()) {
     SKEP_TRY(auto bytes, ReadFile(options.ctx_file));
@@ -71,6 +74,9 @@ Result<Workload> MakeWorkload(const RunOptions& options, const Input& input, Pro
   return work;
 }
 
+// What is kept of the trace output of long runs.
+constexpr size_t kMaxTraceLines = 100'000;
+
 // What one engine did.
 struct EngineRun {
   std::string engine;
@@ -80,10 +86,17 @@ struct EngineRun {
   std::string trap_name;
   std::map<uint64_t, uint64_t> retvals;  // r0 by runs
   std::vector<std::string> trace;
+  uint64_t trace_dropped = 0;  // lines beyond kMaxTraceLines
   double ns_per_run = 0;
   Json maps;
+  Json records;
   std::string maps_text;
 };
+
+// r0 as a caller of this type sees it: 64 bits for plain memory, 32 in Linux.
+uint64_t ReturnValue(const Program& program, const RunResult& result) {
+  return program.type() == ProgramTypeId::kMemory ? result.value : result.value & 0xffffffff;
+}
 
 class Session {
  public:
@@ -99,21 +112,38 @@ class Session {
     load.engine = engine;
     load.verify.privileged = !options_.unprivileged;
     load.verify.log_level = 1;
+    load.metered = options_.budget != 0;
     if (program_.type() == ProgramTypeId::kMemory) {
       load.verify.memory_size = static_cast<uint32_t>(work.inputs.front().size());
     }
     SKEP_TRY(auto outcome, instance->Load(program_, load));
     run.report = std::move(outcome.report);
     if (outcome.executable == nullptr) return run;
+    SKEP_TRY_VOID(CheckContext(*outcome.executable, work));
+    SKEP_TRY(auto waiting, WaitingRecords::Create(instance->maps()));
     SKEP_TRY_VOID(RunAll(*runtime, *outcome.executable, work, run));
     if (options_.show_maps) {
+      SKEP_TRY(const auto records, waiting.Take());
       run.maps = DumpMaps(instance->maps());
-      run.maps_text = PrintMaps(instance->maps());
+      run.records = RecordsJson(records);
+      run.maps_text = PrintMaps(instance->maps(), records);
     }
     return run;
   }
 
  private:
+  // Bytes that were named must be enough; without any, the context is zeros.
+  Result<void> CheckContext(const Executable& executable, const Workload& work) const {
+    const Bytes& context = work.inputs.front();
+    if (work.packets || !work.context_named || context.size() >= executable.min_context_bytes()) {
+      return {};
+    }
+    return Error{ErrorCode::kInvalidArgument,
+                 "the context has " + std::to_string(context.size()) + " bytes, but " +
+                     program_.name() + " (" + std::string(ProgramTypeName(program_.type())) +
+                     ") needs at least " + std::to_string(executable.min_context_bytes())};
+  }
+
   Result<void> RunAll(Runtime& runtime, const Executable& executable, const Workload& work,
                       EngineRun& run) {
     std::vector<std::unique_ptr<ExecutionContext>> contexts;
@@ -124,7 +154,11 @@ class Session {
       ExecutionHooks hooks;
       hooks.trace = [this, &run](std::string_view line) {
         const std::lock_guard lock(mutex_);
-        run.trace.emplace_back(line);
+        if (run.trace.size() < kMaxTraceLines) {
+          run.trace.emplace_back(line);
+        } else {
+          ++run.trace_dropped;
+        }
       };
       if (options_.clock == "fixed") hooks.clock = [](int) { return uint64_t{1'000'000'000}; };
       context->set_hooks(std::move(hooks));
@@ -165,7 +199,7 @@ class Session {
       spent += static_cast<uint64_t>(
           std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
       for (size_t i = 0; i < done; ++i) {
-        if (results[i].ok()) ++retvals[results[i].value & 0xffffffff];
+        if (results[i].ok()) ++retvals[ReturnValue(program_, results[i])];
       }
     }
     const std::lock_guard lock(mutex_);
@@ -203,7 +237,7 @@ class Session {
 Json ToJson(const EngineRun& run, const RunOptions& options, const Program& program,
             const Workload& work) {
   Json json = {{"program", program.name()}, {"engine", run.engine}};
-  json["retval"] = run.last.ok() ? Json(run.last.value) : Json(nullptr);
+  json["retval"] = run.last.ok() ? Json(ReturnValue(program, run.last)) : Json(nullptr);
   json["trap"] = run.last.ok() ? Json(nullptr) : Json(run.trap_name + ": " + run.trap_detail);
   json["ns_per_run"] = run.ns_per_run;
   json["repeat"] = options.repeat;
@@ -215,11 +249,26 @@ Json ToJson(const EngineRun& run, const RunOptions& options, const Program& prog
   }
   json["trace"] = run.trace;
   json["maps"] = options.show_maps ? run.maps : Json::object();
+  json["records"] = options.show_maps ? run.records : Json::object();
   return json;
+}
+
+// A program that was not run has the same fields.
+Json RejectedJson(const EngineRun& run, const RunOptions& options, const Program& program) {
+  std::string reason = "rejected";
+  if (!run.report.findings.empty()) reason += ": " + Headline(run.report.findings.front());
+  return {{"program", program.name()}, {"engine", run.engine},
+          {"retval", nullptr},         {"trap", reason},
+          {"ns_per_run", nullptr},     {"repeat", options.repeat},
+          {"trace", Json::array()},    {"maps", Json::object()},
+          {"records", Json::object()}};
 }
 
 std::string ToText(const EngineRun& run, const Program& program, const Workload& work) {
   std::string out = Bold(program.name()) + " on " + run.engine + "\n";
+  if (run.trace_dropped != 0) {
+    out += "  " + std::to_string(run.trace_dropped) + " more lines of trace are not shown\n";
+  }
   for (const std::string& line : run.trace) {
     out += "  trace: " + line;
     if (line.empty() || line.back() != '\n') out += "\n";
@@ -233,7 +282,8 @@ std::string ToText(const EngineRun& run, const Program& program, const Workload&
       out += text;
     }
   } else {
-    std::snprintf(text, sizeof text, "  returned %lu (%#lx)\n", run.last.value, run.last.value);
+    const uint64_t value = ReturnValue(program, run.last);
+    std::snprintf(text, sizeof text, "  returned %lu (%#lx)\n", value, value);
     out += text;
   }
   std::snprintf(text, sizeof text, "  %.1f ns a run\n", run.ns_per_run);
@@ -269,7 +319,10 @@ int RunOn(const std::vector<Engine>& engines, const RunOptions& options, const I
     if (!run) return Fail(run.error());
     if (!run->report.accepted) {
       PrintRejection(program, run->report);
-      return kFailed;
+      if (!options.json) return kFailed;
+      status = kFailed;
+      all.push_back(RejectedJson(*run, options, program));
+      continue;
     }
     if (!run->last.ok()) status = kFailed;
     all.push_back(ToJson(*run, options, program, work));
@@ -316,20 +369,22 @@ void AddRun(CLI::App& app, int& status) {
       ->capture_default_str();
   run->add_option("--type", options->type, "Take the program as this type");
   run->add_option("--ctx", options->ctx_file, "File with the context's bytes");
-  run->add_option("--ctx-hex", options->ctx_hex, "The context's bytes in hex");
-  run->add_option("--packet-hex", options->packet_hex, "One packet in hex");
+  run->add_option("--ctx-hex", options->ctx_hex, "The context's bytes in hex (default: zeros)");
+  run->add_option("--packet-hex", options->packet_hex,
+                  "One packet in hex (default: 1536 fixed bytes)");
   run->add_option("--pcap", options->pcap, "Run once for each packet of this capture");
   run->add_option("--repeat", options->repeat, "Runs over each input")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40));
   run->add_option("--threads", options->threads, "Threads that run at once")
       ->check(CLI::Range(1u, 64u));
   run->add_option("--budget", options->budget,
-                  "Instructions a run may execute on the interpreters (0: no limit)");
+                  "Instructions a run may execute, about (0: no limit)");
   run->add_option("--seed", options->seed, "Make get_prandom_u32 repeatable")
       ->each([options](const std::string&) { options->has_seed = true; });
   run->add_option("--clock", options->clock, "fixed: time helpers return 1000000000")
       ->check(CLI::IsMember({"fixed", "real"}));
-  run->add_flag("--show-maps", options->show_maps, "Print all maps afterwards");
+  run->add_flag("--show-maps", options->show_maps,
+                "Print all maps afterwards, and the records that wait in them");
   run->add_flag("--unprivileged", options->unprivileged,
                 "Verify by the rules for untrusted programs");
   run->add_flag("--json", options->json, "Machine output on standard output");

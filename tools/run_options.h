@@ -5,6 +5,7 @@
 #define SKEP_TOOLS_RUN_OPTIONS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,8 @@ struct RunOptions {
   std::string backend = "skep";
   std::string type;
   std::string ctx_file;
-  std::string ctx_hex;
-  std::string packet_hex;
+  std::optional<std::string> ctx_hex;
+  std::optional<std::string> packet_hex;
   std::string pcap;
   std::string clock;
   uint64_t repeat = 1;

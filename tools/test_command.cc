@@ -54,20 +54,9 @@ Result<std::vector<std::string>> FindFiles(const std::vector<std::string>& paths
   return files;
 }
 
-std::vector<TestRow> RunFile(const std::string& path, const TestRunOptions& options,
-                             bool& unreadable) {
-  auto bytes = ReadFile(path, size_t{64} << 20);
-  if (!bytes) {
-    unreadable = true;
-    return FailedTestFile(bytes.error(), options);
-  }
-  const std::string_view text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
-  auto file = ParseTestFile(text, path);
-  if (!file) {
-    unreadable = true;
-    return FailedTestFile(file.error(), options);
-  }
-  return RunTestFile(*file, options);
+Result<TestFile> OpenTestFile(const std::string& path) {
+  SKEP_TRY(const auto bytes, ReadFile(path, size_t{64} << 20));
+  return ParseTestFile({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
 }
 
 const char* OutcomeName(TestOutcome outcome) {
@@ -102,10 +91,15 @@ int TestCommand(const TestCommandOptions& options) {
   Json all = Json::array();
   std::string text;
   size_t passed = 0, failed = 0, skipped = 0;
-  bool unreadable = false;
+  size_t unreadable = 0;
   Progress progress("test file", files->size());
   for (const std::string& path : *files) {
-    for (const TestRow& row : RunFile(path, run, unreadable)) {
+    const auto file = OpenTestFile(path);
+    if (!file) {
+      ++unreadable;
+      PrintError(file.error().message);
+    }
+    for (const TestRow& row : file ? RunTestFile(*file, run) : FailedTestFile(file.error(), run)) {
       passed += row.outcome == TestOutcome::kPass;
       failed += row.outcome == TestOutcome::kFail;
       skipped += row.outcome == TestOutcome::kSkip;
@@ -122,7 +116,9 @@ int TestCommand(const TestCommandOptions& options) {
   }
   text += std::to_string(files->size()) + " files: " + std::to_string(passed) + " passed, " +
           std::to_string(failed) + " failed, " + std::to_string(skipped) + " skipped\n";
-  const int status = unreadable ? kBadInput : failed != 0 ? kFailed : kDone;
+  // Nothing was tested: no table that looks as if.
+  if (unreadable == files->size()) return kBadInput;
+  const int status = unreadable != 0 ? kBadInput : failed != 0 ? kFailed : kDone;
   return options.json ? WriteJson(all, status) : Write(text, status);
 }
 

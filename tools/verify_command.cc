@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // skep verify: the verdict for each program of an object, no run.
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,7 +32,8 @@ struct VerifyCommandOptions {
 
 struct Verdict {
   const ObjectProgram* from = nullptr;
-  std::string verdict;  // accept, reject or error
+  std::optional<Program> program;  // as it was judged; none if it could not be linked
+  std::string verdict;             // accept, reject or error
   std::string message;
   std::string log;
   VerifierReport report;
@@ -63,6 +66,7 @@ class VerifyRun {
       program = program.WithType(type, program.data().expected_attach_type);
     }
     out.type = program.type();
+    out.program = program;
     out.insns = program.insns().size();
     VerifyOptions verify;
     verify.privileged = !options_.unprivileged;
@@ -118,14 +122,44 @@ std::string ToText(const Verdict& verdict) {
            std::to_string(statistics.stack_depth) + " bytes of stack\n";
   } else if (verdict.verdict == "reject") {
     out += Red("rejected") + "\n";
-    for (const Finding& finding : verdict.report.findings) out += DescribeFinding(finding);
   } else {
-    out += Red("not judged") + ": " + verdict.message + "\n";
+    out += Red("not judged");
+    out += verdict.report.findings.empty() ? ": " + verdict.message + "\n" : "\n";
+  }
+  for (const Finding& finding : verdict.report.findings) {
+    out += DescribeFinding(*verdict.program, finding);
   }
   return out + verdict.report.log;
 }
 
+// How many of each, if there are several; and how to see more of a refusal.
+std::string Summary(const std::vector<Verdict>& verdicts, const VerifyCommandOptions& options) {
+  std::map<std::string, size_t> counts;
+  const Verdict* refused = nullptr;
+  for (const Verdict& verdict : verdicts) {
+    ++counts[verdict.verdict];
+    if (refused == nullptr && verdict.verdict == "reject") refused = &verdict;
+  }
+  std::string out;
+  if (verdicts.size() > 1) {
+    out += std::to_string(verdicts.size()) + " programs: " + std::to_string(counts["accept"]) +
+           " accepted, " + std::to_string(counts["reject"]) + " rejected, " +
+           std::to_string(counts["error"]) + " not judged\n";
+  }
+  if (refused != nullptr && (options.log & 2) == 0) {
+    out += "each step to a refusal: skep verify " + options.object + " -p " + refused->from->name +
+           " --log 2\n";
+  }
+  return out;
+}
+
 int VerifyCommand(const VerifyCommandOptions& options) {
+  if (!options.btf.empty()) {
+    return Fail(Error{ErrorCode::kUnsupported,
+                      "--btf " + options.btf +
+                          ": CO-RE relocations are not applied yet, so there is no use for the BTF "
+                          "of a target; leave it out"});
+  }
   if (options.backend != "skep") {
     return Fail(Error{ErrorCode::kUnsupported, "this build has no kernel backend"});
   }
@@ -136,8 +170,10 @@ int VerifyCommand(const VerifyCommandOptions& options) {
   const VerifyRun run(options, *input, (*runtime)->environment());
   Json all = Json::array();
   std::string text;
+  std::vector<Verdict> verdicts;
   bool good = true;
   bool found = false;
+  Progress progress("program", options.program.empty() ? input->object.programs().size() : 1);
   for (const ObjectProgram& from : input->object.programs()) {
     if (!options.program.empty() && from.name != options.program) continue;
     found = true;
@@ -146,13 +182,17 @@ int VerifyCommand(const VerifyCommandOptions& options) {
     good = good && verdict->verdict == "accept";
     all.push_back(ToJson(*verdict, options.object));
     text += ToText(*verdict);
+    verdicts.push_back(*std::move(verdict));
+    verdicts.back().report.log.clear();  // it is in `text`
+    progress.Step();
   }
   if (!found && !options.program.empty()) {
     return Fail(input->object.FindProgram(options.program).error());
   }
   const int status = good ? kDone : kFailed;
   if (options.json) return WriteJson(all, status);
-  return Write(text.empty() ? options.object + ": no programs\n" : text, status);
+  if (verdicts.empty()) return Write(options.object + ": no programs\n", status);
+  return Write(text + Summary(verdicts, options), status);
 }
 
 }  // namespace
@@ -170,6 +210,8 @@ void AddVerify(CLI::App& app, int& status) {
   verify->add_option("--backend", options->backend, "Whose verifier")
       ->check(CLI::IsMember({"skep", "kernel", "both"}))
       ->capture_default_str();
+  verify->add_option("--btf", options->btf,
+                     "BTF of the target, for CO-RE relocations; refused until those are applied");
   verify->add_flag("--unprivileged", options->unprivileged, "The rules for untrusted programs");
   verify->add_flag("--strict-alignment", options->strict_alignment,
                    "Refuse accesses that are not aligned");

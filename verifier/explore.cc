@@ -230,18 +230,12 @@ bool Verifier::StepAtomic(const DecodedInsn& insn) {
   if (loaded >= 0 && !CheckDestination(loaded)) return false;
   if (!CheckMemory(insn.dst, insn.off, size, Access::kRead, -1, true, false)) return false;
   if (!CheckSameKind(pointer)) return false;
-  // The store first: the load may overwrite the pointer's own register.
-  Register old_value;
-  const bool keeps_pointer = loaded != insn.dst;
-  if (loaded >= 0) {
-    const Register saved = reg(insn.dst);
-    if (!CheckMemory(insn.dst, insn.off, size, Access::kRead, loaded, true, false)) return false;
-    old_value = reg(loaded);
-    if (!keeps_pointer) reg(insn.dst) = saved;
+  if (loaded >= 0 && !CheckMemory(insn.dst, insn.off, size, Access::kRead, loaded, true, false)) {
+    return false;
   }
-  if (!CheckMemory(insn.dst, insn.off, size, Access::kWrite, -1, true, false)) return false;
-  if (loaded >= 0) reg(loaded) = old_value;
-  return true;
+  // As in Linux the old value is there by now: where it replaced the pointer, the
+  // operation is refused.
+  return CheckMemory(insn.dst, insn.off, size, Access::kWrite, -1, true, false);
 }
 
 // BPF_LD | BPF_ABS / IND: r0 = packet bytes, or the program ends with 0.

@@ -227,7 +227,7 @@ bool Verifier::CheckPointerOffset(const Register& r, int number, bool fixed_allo
 bool Verifier::CheckMemory(int number, int32_t off, int size, Access access, int value_reg,
                            bool strict, bool sign_extend) {
   const Register pointer = reg(number);
-  if (pointer.IsPointer() && !CheckAlignment(pointer, off, size, strict)) return false;
+  if (!CheckAlignment(pointer, off, size, strict)) return false;
   const int64_t at = int64_t{off} + pointer.off;
   bool ok = true;
   switch (pointer.kind) {

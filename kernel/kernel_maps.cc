@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/kernel_maps.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "kernel/program_btf.h"
+
+namespace skep::kernel {
+namespace {
+
+bool IsMapInMap(MapType type) {
+  return type == MapType::kArrayOfMaps || type == MapType::kHashOfMaps;
+}
+bool IsPercpu(MapType type) {
+  return type == MapType::kPercpuArray || type == MapType::kPercpuHash ||
+         type == MapType::kLruPercpuHash || type == MapType::kPercpuCgroupStorage;
+}
+
+int Element(Command command, int fd, const void* key, const void* value, uint64_t flags) {
+  MapElementAttr attr{static_cast<uint32_t>(fd), 0, Address(key), Address(value), flags};
+  return Bpf(command, attr);
+}
+
+Result<Fd> CreateOne(const MapSpec& spec, const Fd& btf) {
+  MapCreateAttr attr{};
+  attr.map_type = static_cast<uint32_t>(spec.type);
+  attr.key_size = spec.key_size;
+  attr.value_size = spec.value_size;
+  attr.max_entries = spec.max_entries;
+  attr.map_flags = spec.flags;
+  attr.map_extra = spec.map_extra;
+  CopyName(spec.name, attr.map_name);
+  if (spec.type == MapType::kPerfEventArray && spec.max_entries == 0) {
+    SKEP_TRY(attr.max_entries, PossibleCpus());
+  }
+  Fd inner;
+  if (spec.inner != nullptr) {
+    SKEP_TRY(inner, CreateOne(*spec.inner, btf));
+    attr.inner_map_fd = static_cast<uint32_t>(inner.get());
+  }
+  const bool typed = btf.valid() && spec.btf_value_type_id != 0;
+  if (typed) {
+    attr.btf_fd = static_cast<uint32_t>(btf.get());
+    attr.btf_key_type_id = spec.btf_key_type_id;
+    attr.btf_value_type_id = spec.btf_value_type_id;
+  }
+  int fd = Bpf(Command::kMapCreate, attr);
+  if (fd < 0 && typed) {
+    // Most map types refuse types; libbpf retries without them too.
+    attr.btf_fd = attr.btf_key_type_id = attr.btf_value_type_id = 0;
+    fd = Bpf(Command::kMapCreate, attr);
+  }
+  if (fd < 0) return SystemError(Command::kMapCreate, -fd).At("map '" + spec.name + "'");
+  return Fd(fd);
+}
+
+}  // namespace
+
+Result<uint32_t> PossibleCpus() {
+  // "0-3", "0", or "0,2-5": the last number counts.
+  const char* path = "/sys/devices/system/cpu/possible";
+  std::FILE* file = std::fopen(path, "re");
+  char text[256] = {};
+  const bool read = file != nullptr && std::fgets(text, sizeof text, file) != nullptr;
+  if (file != nullptr) std::fclose(file);
+  if (!read) return Error{ErrorCode::kSystem, std::string(path) + ": cannot be read", EIO};
+  const std::string line(text);
+  const size_t at = line.find_last_of("-,");
+  const char* last = line.c_str() + (at == std::string::npos ? 0 : at + 1);
+  return static_cast<uint32_t>(std::strtoul(last, nullptr, 10)) + 1;
+}
+
+Result<KernelMaps> KernelMaps::Create(std::span<const MapSpec> specs, const btf::Btf* btf) {
+  KernelMaps out;
+  Fd types;
+  for (const MapSpec& spec : specs) {
+    if (!types.valid() && spec.btf_value_type_id != 0) types = LoadBtf(btf);
+    SKEP_TRY(Fd fd, CreateOne(spec, types));
+    out.maps_.insert_or_assign(spec.name, KernelMap{spec, std::move(fd)});
+  }
+  for (const auto& [name, map] : out.maps_) SKEP_TRY_VOID(out.Fill(map).At("map '" + name + "'"));
+  return out;
+}
+
+const KernelMap* KernelMaps::Find(const std::string& name) const {
+  const auto at = maps_.find(name);
+  return at == maps_.end() ? nullptr : &at->second;
+}
+
+Result<void> KernelMaps::Fill(const KernelMap& map) const {
+  const MapSpec& spec = map.spec;
+  if (spec.initial_value != nullptr) {
+    const uint32_t zero = 0;
+    const int result =
+        Element(Command::kMapUpdateElem, map.fd.get(), &zero, spec.initial_value->data(), 0);
+    if (result != 0) return SystemError(Command::kMapUpdateElem, -result);
+  }
+  if (spec.frozen) {
+    MapElementAttr attr{static_cast<uint32_t>(map.fd.get()), 0, 0, 0, 0};
+    const int result = Bpf(Command::kMapFreeze, &attr, sizeof attr.map_fd);
+    if (result != 0) return SystemError(Command::kMapFreeze, -result);
+  }
+  if (!IsMapInMap(spec.type)) return {};
+  for (const auto& [index, target] : spec.initial_slots) {
+    const KernelMap* inner = Find(target);
+    if (inner == nullptr) {
+      return Error{ErrorCode::kUnresolved,
+                   "slot " + std::to_string(index) + " names '" + target + "', which is no map"};
+    }
+    const int fd = inner->fd.get();
+    const int result = Element(Command::kMapUpdateElem, map.fd.get(), &index, &fd, 0);
+    if (result != 0) return SystemError(Command::kMapUpdateElem, -result);
+  }
+  return {};
+}
+
+Result<std::vector<MapElement>> KernelMaps::Read(const std::string& name) const {
+  const KernelMap* map = Find(name);
+  if (map == nullptr) return Error{ErrorCode::kUnresolved, "no map '" + name + "'", ENOENT};
+  std::vector<MapElement> out;
+  const MapSpec& spec = map->spec;
+  if (spec.key_size == 0) return out;
+  size_t value_size = spec.value_size;
+  if (IsPercpu(spec.type)) {
+    SKEP_TRY(const uint32_t cpus, PossibleCpus());
+    value_size = (value_size + 7) / 8 * 8 * cpus;
+  }
+  MapElement element{std::vector<std::byte>(spec.key_size), std::vector<std::byte>(value_size)};
+  std::vector<std::byte> next(spec.key_size);
+  const void* previous = nullptr;
+  // A program may run beside this: the number of entries bounds it.
+  for (uint64_t n = 0; n <= spec.max_entries; ++n) {
+    if (Element(Command::kMapGetNextKey, map->fd.get(), previous, next.data(), 0) != 0) break;
+    element.key = next;
+    previous = element.key.data();
+    const int found = Element(Command::kMapLookupElem, map->fd.get(), element.key.data(),
+                              element.value.data(), 0);
+    if (found == 0) out.push_back(element);
+  }
+  return out;
+}
+
+int KernelMaps::Update(const std::string& name, std::span<const std::byte> key,
+                       std::span<const std::byte> value, uint64_t flags) const {
+  const KernelMap* map = Find(name);
+  if (map == nullptr) return -ENOENT;
+  if (key.size() != map->spec.key_size || value.size() < map->spec.value_size) return -EINVAL;
+  return Element(Command::kMapUpdateElem, map->fd.get(), key.data(), value.data(), flags);
+}
+
+}  // namespace skep::kernel

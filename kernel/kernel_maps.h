@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The maps of one object in the real kernel.
+
+#ifndef SKEP_KERNEL_KERNEL_MAPS_H_
+#define SKEP_KERNEL_KERNEL_MAPS_H_
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "skep/backend.h"
+#include "skep/map_spec.h"
+#include "skep/result.h"
+
+#include "kernel/bpf_syscall.h"
+
+namespace skep::kernel {
+
+// The kernel's number of possible CPUs: lanes of a per-CPU value.
+Result<uint32_t> PossibleCpus();
+
+struct KernelMap {
+  MapSpec spec;
+  Fd fd;
+};
+
+class KernelMaps {
+ public:
+  // Creates and fills all maps; prog arrays stay empty. `btf` may be null.
+  static Result<KernelMaps> Create(std::span<const MapSpec> specs, const btf::Btf* btf);
+
+  // Null if there is no map of this name.
+  const KernelMap* Find(const std::string& name) const;
+  const std::map<std::string, KernelMap>& all() const { return maps_; }
+
+  Result<std::vector<MapElement>> Read(const std::string& name) const;
+  int Update(const std::string& name, std::span<const std::byte> key,
+             std::span<const std::byte> value, uint64_t flags) const;
+
+ private:
+  Result<void> Fill(const KernelMap& map) const;
+  std::map<std::string, KernelMap> maps_;
+};
+
+}  // namespace skep::kernel
+
+#endif  // SKEP_KERNEL_KERNEL_MAPS_H_

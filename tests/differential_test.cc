@@ -7,13 +7,17 @@
 //   SKEP_DIFF_KERNEL_COUNT=20000   programs on the kernel
 //   SKEP_DIFF_SEED=N               the first seed; a failure names its own
 //   SKEP_DIFF_PRINT=1              prints each program before it runs, for crashes
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -24,6 +28,9 @@
 #include "isa/disasm.h"
 #include "model/program_type_name.h"
 #include "tests/support/random_program.h"
+#ifdef SKEP_HAVE_KERNEL
+#include "kernel/kernel_backend.h"
+#endif
 
 namespace skep {
 namespace {
@@ -149,10 +156,11 @@ class Differential : public testing::Test {
     }
   }
 
-  Outcome Run(const Executable& executable, const Bytes& input) {
+  // With fresh maps, unless they are to go on from what the last run left.
+  Outcome Run(const Executable& executable, const Bytes& input, bool fresh_maps = true) {
     Outcome outcome;
     outcome.memory = input;
-    ResetMaps();
+    if (fresh_maps) ResetMaps();
     if (executable.program().type() == ProgramTypeId::kMemory) {
       outcome.result = executable.RunBytes(*context_, outcome.memory);
     } else {
@@ -221,6 +229,134 @@ TEST_F(Differential, EnginesAgreeOnRandomPrograms) {
               rejected);
   EXPECT_LE(rejected, count / 1000);
 }
+
+#ifdef SKEP_HAVE_KERNEL
+
+template <class T>
+std::span<const std::byte> BytesOf(const T& value) {
+  return std::as_bytes(std::span(&value, 1));
+}
+
+// One random program in the kernel, with maps that start as ResetMaps() says.
+class OnKernel {
+ public:
+  explicit OnKernel(const Program& program) {
+    std::vector<ObjectProgram> programs;
+    programs.push_back({.name = program.name(), .section = {}, .program = program});
+    const auto backend = kernel::CreateKernelBackend();
+    auto instance = backend->Instantiate(
+        Object::FromPrograms("random", std::move(programs), program.data().maps));
+    EXPECT_TRUE(instance.has_value()) << instance.error().message;
+    instance_ = *std::move(instance);
+    auto load = instance_->Load(program, {});
+    EXPECT_TRUE(load.has_value()) << load.error().message;
+    load_ = *std::move(load);
+  }
+
+  const BackendVerdict& verdict() const { return load_.verdict; }
+
+  void CopyMaps(std::span<const std::shared_ptr<Map>> maps) {
+    std::array<std::byte, test::kRandomValue> value;
+    for (size_t m = 0; m < 2; ++m) {
+      for (uint32_t i = 0; i < maps[m]->spec().max_entries; ++i) {
+        maps[m]->HostLookup(reinterpret_cast<const std::byte*>(&i), value.data());
+        ASSERT_EQ(instance_->UpdateMap(maps[m]->spec().name, BytesOf(i), value, 0), 0);
+      }
+    }
+    for (uint64_t key = 0; key < test::kRandomKeys; ++key) {
+      if (maps[2]->HostLookup(reinterpret_cast<const std::byte*>(&key), value.data()) != 0)
+        continue;
+      ASSERT_EQ(instance_->UpdateMap(maps[2]->spec().name, BytesOf(key), value, 0), 0);
+    }
+  }
+
+  Outcome Run(const Bytes& input) {
+    Outcome outcome;
+    auto run = load_.program->Run({.packet = input});
+    EXPECT_TRUE(run.has_value()) << run.error().message;
+    outcome.result.value = run->value;
+    outcome.memory = std::move(run->data);
+    for (const char* name : {"array", "cell"}) {
+      const auto elements = instance_->ReadMap(name);
+      for (const MapElement& element : *elements) {
+        outcome.maps.insert(outcome.maps.end(), element.value.begin(), element.value.end());
+      }
+    }
+    std::map<uint64_t, Bytes> hash;
+    const auto elements = instance_->ReadMap("hash");
+    for (const MapElement& element : *elements) {
+      uint64_t key;
+      std::memcpy(&key, element.key.data(), sizeof key);
+      hash[key] = element.value;
+    }
+    for (uint64_t key = 0; key < test::kRandomKeys; ++key) {
+      const auto at = hash.find(key);
+      outcome.maps.push_back(static_cast<std::byte>(at != hash.end()));
+      if (at == hash.end()) continue;
+      outcome.maps.insert(outcome.maps.end(), at->second.begin(), at->second.end());
+    }
+    return outcome;
+  }
+
+ private:
+  std::unique_ptr<BackendInstance> instance_;
+  BackendLoad load_;
+};
+
+TEST_F(Differential, KernelAgreesOnRandomPrograms) {
+  if (const std::string why = kernel::WhyUnavailable(); !why.empty()) GTEST_SKIP() << why;
+  const uint64_t count = FromEnvironment("SKEP_DIFF_KERNEL_COUNT", 2'000);
+  const uint64_t first = FromEnvironment("SKEP_DIFF_SEED", 1);
+  static constexpr ProgramTypeId kTypes[] = {ProgramTypeId::kXdp, ProgramTypeId::kSchedCls,
+                                             ProgramTypeId::kSocketFilter};
+  const bool print = FromEnvironment("SKEP_DIFF_PRINT", 0) != 0;
+  uint64_t rejected = 0, other_path = 0;
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    const Program program = test::RandomProgram(seed, kTypes[seed % 3]);
+    const VerifyOutcome ours = Judge(program);
+    OnKernel theirs(program);
+    const std::string reason =
+        ours.report.accepted ? "accepts" : "says: " + ours.report.findings.front().message;
+    ASSERT_EQ(ours.report.accepted, theirs.verdict().accepted)
+        << "skep " << reason << "\nkernel "
+        << (theirs.verdict().accepted ? "accepts" : "says: " + theirs.verdict().message) << "\n"
+        << Describe(seed, program);
+    if (ours.report.statistics.processed != theirs.verdict().processed) {
+      if (print)
+        std::printf("seed %lu: skep walked over %lu instructions, the kernel over %lu\n", seed,
+                    ours.report.statistics.processed, theirs.verdict().processed);
+      ++other_path;
+    }
+    if (!ours.verified) {
+      ++rejected;
+      continue;
+    }
+    auto executable = runtime_->Prepare(*ours.verified, Engine::kJit, maps_);
+    ASSERT_TRUE(executable.has_value()) << executable.error().message;
+    ResetMaps();
+    theirs.CopyMaps(maps_);
+    for (int i = 0; i < 3; ++i) {
+      const Bytes input = Input(seed, i, program.type());
+      Outcome expected = Run(**executable, input, /*fresh_maps=*/false);
+      ASSERT_TRUE(expected.result.ok()) << Describe("jit", expected) << Describe(seed, program);
+      expected.result.value &= 0xffffffff;
+      if (program.type() == ProgramTypeId::kSocketFilter) {
+        // Linux pulls the Ethernet header off before the run and gives back zeroes.
+        std::fill_n(expected.memory.begin(), 14, std::byte{0});
+      }
+      const Outcome outcome = theirs.Run(input);
+      ASSERT_TRUE(outcome == expected)
+          << "input " << i << " " << Hex(input) << "\n"
+          << Describe("jit", expected) << Describe("kernel", outcome) << Describe(seed, program);
+    }
+  }
+  std::printf(
+      "%lu programs, %lu rejected by both, %lu with another number of processed instructions\n",
+      count, rejected, other_path);
+  EXPECT_LE(rejected, count / 1000);
+}
+
+#endif  // SKEP_HAVE_KERNEL
 
 TEST(RandomProgram, OfOneSeedIsAlwaysTheSame) {
   for (uint64_t seed = 0; seed < 50; ++seed) {

@@ -256,7 +256,7 @@ class Generator {
     const int limit = aligned ? (Chance(50) ? 8 : 16) : One(kMasks);
     int off = Between(0, place.size - bytes - limit);
     if (aligned) off = off / 8 * 8;
-    const int t = ValueBut(place.base);
+    const int t = ValueBut(place.base, 0);  // r0 would be compared by cmpxchg
     const int index = ValueBut(t, place.base);
     std::vector<uint32_t> outs;
     SetNumber(t);  // a number on all paths to the end
@@ -452,7 +452,7 @@ class Generator {
 
   // The value of the cell map, without a lookup.
   void Cell() {
-    const int base = Value();
+    const int base = ValueBut(0);
     const auto saved = values_;
     const int offset = Between(0, 2) * 8;
     Add(Chance(80) ? Op::kLdMapValue : Op::kLdMapIdxValue, base, 0, 0,

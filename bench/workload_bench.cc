@@ -191,7 +191,7 @@ Result<std::vector<Variant>> MakeVariants(Bench& bench, const Workload& workload
   for (const Engine engine : {Engine::kInterp, Engine::kBaseline, Engine::kJit}) {
     LoadOptions options;
     options.engine = engine;
-    options.verify.privileged = true;
+    options.verify.rights = Rights::kRoot;
     SKEP_TRY(const LoadOutcome outcome, instance->Load(program, options));
     if (!outcome.executable) {
       return Error{ErrorCode::kInvalidArgument, outcome.report.findings.front().message};

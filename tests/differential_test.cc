@@ -116,7 +116,7 @@ class Differential : public testing::Test {
 
   VerifyOutcome Judge(const Program& program) const {
     VerifyOptions options;
-    options.privileged = true;
+    options.rights = Rights::kRoot;
     options.memory_size = program.type() == ProgramTypeId::kMemory ? test::kRandomMemory : 0;
     return Verify(program, runtime_->environment(), options);
   }

@@ -19,7 +19,7 @@ Result<LoweredProgram> LoadLowered(const Input& input, const Program& program, E
   SKEP_TRY(out.instance, out.runtime->Instantiate(input.object));
   LoadOptions load;
   load.engine = engine;
-  load.verify.privileged = true;
+  load.verify.rights = Rights::kRoot;
   if (input.test && input.test->memory && program.type() == ProgramTypeId::kMemory) {
     load.verify.memory_size = static_cast<uint32_t>(input.test->memory->size());
   }

@@ -110,7 +110,8 @@ class Session {
     SKEP_TRY(auto instance, runtime->Instantiate(input_.object));
     LoadOptions load;
     load.engine = engine;
-    load.verify.privileged = !options_.unprivileged;
+    load.verify.rights = options_.unprivileged ? Rights::kUnprivileged : Rights::kRoot;
+    load.verify.mitigations = options_.unprivileged;
     load.verify.log_level = 1;
     load.metered = options_.budget != 0;
     if (program_.type() == ProgramTypeId::kMemory) {

@@ -73,7 +73,8 @@ const char* OutcomeName(TestOutcome outcome) {
 
 int TestCommand(const TestCommandOptions& options) {
   TestRunOptions run;
-  run.verify.privileged = !options.unprivileged;
+  run.verify.rights = options.unprivileged ? Rights::kUnprivileged : Rights::kRoot;
+  run.verify.mitigations = options.unprivileged;
   if (!options.engines.empty()) run.engines.clear();
   for (const std::string& name : options.engines) {
     const auto engine = EngineByName(name);

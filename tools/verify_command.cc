@@ -69,7 +69,8 @@ class VerifyRun {
     out.program = program;
     out.insns = program.insns().size();
     VerifyOptions verify;
-    verify.privileged = !options_.unprivileged;
+    verify.rights = options_.unprivileged ? Rights::kUnprivileged : Rights::kRoot;
+    verify.mitigations = options_.unprivileged;
     verify.strict_alignment = options_.strict_alignment;
     verify.log_level = options_.log;
     if (input_.test && input_.test->memory && program.type() == ProgramTypeId::kMemory) {

@@ -141,7 +141,7 @@ bool Verifier::StepArithmetic(const DecodedInsn& insn) {
   const Register src =
       has_src ? reg(insn.src) : Register::Number(static_cast<uint64_t>(int64_t{insn.imm}));
   if (dst.IsPointer() && src.IsPointer()) {
-    if (op.kind == OpKind::kSub && privileged()) {
+    if (op.kind == OpKind::kSub && allow_ptr_leaks()) {
       dst = Register::Unknown();
       return true;
     }
@@ -160,7 +160,7 @@ bool Verifier::StepArithmetic(const DecodedInsn& insn) {
   if (!SplitScalar(insn, src)) return false;
   dst.var = TransferAlu(op.kind, op.width, dst.var, src.var);
   // r1 = r2; r1 += 8: what is learnt about r2 later also holds for r1 - 8.
-  const bool keeps_link = privileged() && op.kind == OpKind::kAdd && op.width == 64 &&
+  const bool keeps_link = bpf_capable() && op.kind == OpKind::kAdd && op.width == 64 &&
                           dst.id != 0 && src.var.bits.IsConst() &&
                           !(has_src && insn.src == insn.dst) && (dst.id & kLinkedByDelta) == 0 &&
                           src.var.value() <= uint64_t{std::numeric_limits<int32_t>::max()};
@@ -227,7 +227,7 @@ bool Verifier::PointerArithmetic(const DecodedInsn& insn, const Register& pointe
   const bool known = offset.var.bits.IsConst();
   const bool from_scalar = reg(insn.dst).IsScalar();
   if (op.width == 32) {
-    if (op.kind == OpKind::kSub && privileged()) {
+    if (op.kind == OpKind::kSub && allow_ptr_leaks()) {
       reg(insn.dst) = Register::Unknown();
       return true;
     }
@@ -263,15 +263,13 @@ bool Verifier::PointerArithmetic(const DecodedInsn& insn, const Register& pointe
   }
   if (!CheckSaneOffset(result, pointer)) return false;
   if (!result.var.Normalize()) result.var = Scalar::Unknown();
-  if (!privileged() && !known) {
-    if (pointer.kind == RegKind::kStack) {
-      return Reject(FindingCode::kUnprivilegedStackVar,
-                    {insn.dst, TnumText(result.var.bits), result.off});
-    }
-    return Reject(FindingCode::kUnsupportedSpeculation, {});
+  if (!known && !allow_ptr_leaks() && pointer.kind == RegKind::kStack) {
+    return Reject(FindingCode::kUnprivilegedStackVar,
+                  {insn.dst, TnumText(result.var.bits), result.off});
   }
+  if (!known && !bypass_spec()) return Reject(FindingCode::kUnsupportedSpeculation, {});
   reg(insn.dst) = result;
-  if (!privileged()) return CheckUnprivilegedArithmetic(insn, result);
+  if (!bypass_spec()) return CheckUnprivilegedArithmetic(insn, result);
   return true;
 }
 

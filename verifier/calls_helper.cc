@@ -35,7 +35,7 @@ bool Verifier::ReleaseReference(uint32_t ref_id) {
   if (it == refs.end()) return false;
   refs.erase(it);
   ForEachRegister(state(), [&](Register& r) {
-    if (r.ref_id == ref_id) r = privileged() ? Register::Unknown() : Register{};
+    if (r.ref_id == ref_id) r = allow_ptr_leaks() ? Register::Unknown() : Register{};
   });
   return true;
 }
@@ -48,7 +48,7 @@ bool Verifier::CheckNoReferences(const char* where) {
 
 void Verifier::InvalidatePackets() {
   ForEachRegister(state(), [&](Register& r) {
-    if (r.IsPacketAny()) r = privileged() ? Register::Unknown() : Register{};
+    if (r.IsPacketAny()) r = allow_ptr_leaks() ? Register::Unknown() : Register{};
   });
 }
 
@@ -64,7 +64,8 @@ bool Verifier::CheckHelperAllowed(const DecodedInsn& insn, const HelperSpec** fo
   const ProgramClass program_class =
       ProgramClassOf(program_.type(), program_.data().expected_attach_type);
   const HelperSpec* helper = FindHelper(environment_.helpers, id, program_class);
-  const bool capable = privileged() || any->capability == HelperCapability::kNone;
+  const bool capable = any->capability == HelperCapability::kNone || allow_ptr_leaks() ||
+                       (any->capability == HelperCapability::kBpf && bpf_capable());
   if (helper == nullptr || !capable) {
     return Reject(FindingCode::kHelperProgramType, {HelperName(*any), id});
   }

@@ -59,7 +59,7 @@ int Log2(int size) { return size == 8 ? 3 : size >> 1; }
 }  // namespace
 
 bool Verifier::LeaksPointer(int i) const {
-  return !privileged() && current_->reg(static_cast<size_t>(i)).IsPointer();
+  return !allow_ptr_leaks() && current_->reg(static_cast<size_t>(i)).IsPointer();
 }
 
 void Verifier::NoteAccess(const Register& pointer) {

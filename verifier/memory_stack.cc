@@ -41,7 +41,7 @@ bool Verifier::CheckStackBounds(int number, int64_t off, int64_t size, Access ac
     high = r.var.wide.smax + off + size;
   }
   Frame& frame = *state().frames[r.frame];
-  const bool may_be_new = access == Access::kWrite || privileged();
+  const bool may_be_new = access == Access::kWrite || allow_ptr_leaks();
   const int64_t lowest = may_be_new ? -kMaxStack : -frame.depth_bytes();
   if (low < lowest || low > -1 || high > 0 || size < 0) {
     if (r.HasConstOffset()) return Reject(FindingCode::kStackRange, {what, number, off, size});
@@ -86,7 +86,7 @@ void Verifier::SaveRegister(Frame& frame, int64_t off, const Register& r, int si
       byte = StackByte::kSpill;
     } else if (byte == StackByte::kSpill) {
       byte = StackByte::kMisc;
-    } else if (byte == StackByte::kZero || (byte == StackByte::kInvalid && privileged())) {
+    } else if (byte == StackByte::kZero || (byte == StackByte::kInvalid && allow_ptr_leaks())) {
       // Unchanged: known zeroes stay, unwritten bytes stay unwritten.
     } else {
       byte = StackByte::kMisc;
@@ -98,7 +98,7 @@ bool Verifier::WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, 
                                int value_reg) {
   const int index = SlotOf(off);
   StackSlot& slot = frame.stack[static_cast<size_t>(index)];
-  if (!privileged() && slot.IsSpill() && !slot.reg.IsScalar() && size != kSlotBytes) {
+  if (!allow_ptr_leaks() && slot.IsSpill() && !slot.reg.IsScalar() && size != kSlotBytes) {
     return Reject(FindingCode::kCorruptSpill, {});
   }
   TouchSlot(frame_index, off);
@@ -110,7 +110,7 @@ bool Verifier::WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, 
   const uint32_t history =
       kHistoryStackAccess | static_cast<uint32_t>(index) << kHistorySlotShift | frame_index;
   Register* value = value_reg >= 0 ? &reg(value_reg) : nullptr;
-  if (value != nullptr && aligned && value->IsScalar() && privileged()) {
+  if (value != nullptr && aligned && value->IsScalar() && bpf_capable()) {
     const bool fits = WidthOf(*value) <= size * 8;
     if (fits) LinkForMove(*value);
     SaveRegister(frame, off, *value, size);
@@ -118,7 +118,7 @@ bool Verifier::WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, 
     PushHistory(history, 0);
     return true;
   }
-  if (is_immediate && aligned && privileged()) {
+  if (is_immediate && aligned && bpf_capable()) {
     SaveRegister(frame, off, Register::Number(static_cast<uint64_t>(int64_t{insn.imm})), size);
     PushHistory(history, 0);
     return true;
@@ -142,7 +142,7 @@ bool Verifier::WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, 
 }
 
 bool Verifier::WriteStackVariable(int number, int64_t off, int size, int value_reg) {
-  SKEP_CHECK(privileged());  // others never get such a pointer (CheckUnprivilegedArithmetic)
+  SKEP_CHECK(allow_ptr_leaks());  // others never get such a pointer (CheckUnprivilegedArithmetic)
   const Register pointer = reg(number);
   Frame& frame = *state().frames[pointer.frame];
   const int64_t low = pointer.var.wide.smin + off;
@@ -189,7 +189,7 @@ bool Verifier::ReadStackFixed(Frame& frame, int64_t off, int size, int dst) {
     for (int i = 0; i < size; ++i) {
       const StackByte byte = slot.bytes[ByteOf(off + i)];
       if (byte == StackByte::kMisc || byte == StackByte::kZero) continue;
-      if (byte == StackByte::kInvalid && privileged()) continue;
+      if (byte == StackByte::kInvalid && allow_ptr_leaks()) continue;
       return Reject(FindingCode::kStackUninitialised, {off, i, size});
     }
     if (dst >= 0) SetFromBytes(frame, off, off + size, dst);
@@ -203,7 +203,7 @@ bool Verifier::ReadStackFixed(Frame& frame, int64_t off, int size, int dst) {
   if (size == kSlotBytes && spill_size == kSlotBytes) {
     if (dst >= 0) {
       reg(dst) = slot.reg;
-    } else if (!privileged() && slot.reg.IsPointer()) {
+    } else if (!allow_ptr_leaks() && slot.reg.IsPointer()) {
       return Reject(FindingCode::kLeakFromStack, {off});
     }
     PushHistory(history, 0);
@@ -223,7 +223,7 @@ bool Verifier::ReadStackFixed(Frame& frame, int64_t off, int size, int dst) {
     const StackByte byte = slot.bytes[ByteOf(off + i)];
     if (byte == StackByte::kSpill) ++spilled;
     if (byte == StackByte::kZero) ++zeroes;
-    if (byte == StackByte::kInvalid && !privileged()) {
+    if (byte == StackByte::kInvalid && !allow_ptr_leaks()) {
       return Reject(FindingCode::kStackUninitialised, {off, i, size});
     }
   }
@@ -274,10 +274,10 @@ bool Verifier::CheckStackArgument(int number, int64_t off, int64_t size, bool ze
     StackByte& byte = slot.bytes[ByteOf(i)];
     TouchSlot(pointer.frame, i);
     bool ok = byte == StackByte::kMisc;
-    if (byte == StackByte::kZero || (byte == StackByte::kInvalid && privileged())) {
+    if (byte == StackByte::kZero || (byte == StackByte::kInvalid && allow_ptr_leaks())) {
       if (clobbers) byte = StackByte::kMisc;
       ok = true;
-    } else if (byte == StackByte::kSpill && (slot.reg.IsScalar() || privileged())) {
+    } else if (byte == StackByte::kSpill && (slot.reg.IsScalar() || allow_ptr_leaks())) {
       if (clobbers) slot.Scrub();
       ok = true;
     }

@@ -32,7 +32,7 @@ bool PrecisionRequest::Empty() const {
 }
 
 bool Verifier::MarkPrecise(int number) {
-  if (!privileged() || !reg(number).IsScalar()) return true;
+  if (!bpf_capable() || !reg(number).IsScalar()) return true;
   PrecisionRequest request;
   request.frame = state().depth;
   request.SetReg(number);
@@ -88,7 +88,7 @@ void Verifier::MarkRequested(State& s, PrecisionRequest& request) {
 
 // Walks back from the instruction at insn_.
 bool Verifier::Backtrack(PrecisionRequest request) {
-  if (!privileged() || request.Empty()) return true;
+  if (!bpf_capable() || request.Empty()) return true;
   State* s = current_.get();
   uint32_t first = s->first_insn;
   int64_t at = insn_;

@@ -37,9 +37,9 @@ bool SameShape(const Register& a, const Register& b) {
          a.map == b.map && a.size == b.size;
 }
 
-bool IsAllMisc(const StackSlot& slot, bool privileged) {
+bool IsAllMisc(const StackSlot& slot, bool allow_uninitialised) {
   return std::all_of(slot.bytes.begin(), slot.bytes.end(), [&](StackByte b) {
-    return b == StackByte::kMisc || (b == StackByte::kInvalid && privileged);
+    return b == StackByte::kMisc || (b == StackByte::kInvalid && allow_uninitialised);
   });
 }
 
@@ -81,7 +81,7 @@ bool Verifier::RegisterCovers(const Register& old_reg, const Register& current, 
   const bool within = current.var.IsSubsetOf(old_reg.var);
   switch (old_reg.kind) {
     case RegKind::kScalar: {
-      const bool matters = old_reg.precise || !privileged();
+      const bool matters = old_reg.precise || !bpf_capable();
       if (!matters && how == Compare::kInexact) return true;
       const bool old_delta = (old_reg.id & kLinkedByDelta) != 0;
       const bool new_delta = (current.id & kLinkedByDelta) != 0;
@@ -117,7 +117,7 @@ bool Verifier::StackCovers(const Frame& old_frame, const Frame& current, Compare
   const Register unknown = Register::Unknown();
   const auto number_in = [&](const StackSlot& slot) -> const Register* {
     if (slot.IsFullScalarSpill()) return &slot.reg;
-    return IsAllMisc(slot, privileged()) ? &unknown : nullptr;
+    return IsAllMisc(slot, allow_ptr_leaks()) ? &unknown : nullptr;
   };
   if (how != Compare::kInexact && old_frame.stack.size() > current.stack.size()) return false;
   for (size_t i = 0; i < old_frame.stack.size(); ++i) {
@@ -136,7 +136,7 @@ bool Verifier::StackCovers(const Frame& old_frame, const Frame& current, Compare
     for (size_t b = 0; b < kSlotBytes; ++b) {
       const StackByte old_byte = old_slot.bytes[b];
       if (old_byte == StackByte::kInvalid) continue;
-      if (old_byte == StackByte::kMisc && privileged() && how == Compare::kInexact) continue;
+      if (old_byte == StackByte::kMisc && allow_ptr_leaks() && how == Compare::kInexact) continue;
       if (slot == nullptr) return false;
       if (old_byte == StackByte::kMisc && slot->bytes[b] == StackByte::kZero) continue;
       if (old_byte != slot->bytes[b]) return false;

@@ -36,7 +36,7 @@ class Examiner {
 
   bool DecodeAll() {
     const auto code = program_.insns();
-    if (!options_.privileged && code.size() > kMaxUnprivilegedInsns) {
+    if (options_.rights == Rights::kUnprivileged && code.size() > kMaxUnprivilegedInsns) {
       return Fail(FindingCode::kTooManyInsns, 0, {kMaxUnprivilegedInsns});
     }
     out_.insns.resize(code.size());
@@ -72,7 +72,7 @@ class Examiner {
       if (at(i).insn.op == Op::kInvalid) continue;
       const bool names_function = kind(i) == OpKind::kCallLocal || kind(i) == OpKind::kLoadFunc;
       if (!names_function) continue;
-      if (!options_.privileged) {
+      if (options_.rights == Rights::kUnprivileged) {
         return Fail(FindingCode::kUnprivilegedCall, static_cast<uint32_t>(i), {});
       }
       if (out_.SubprogramAt(TargetOf(at(i).insn, i)) < 0) {
@@ -210,7 +210,7 @@ class Examiner {
     for (uint32_t i = 0; i < size(); i += static_cast<uint32_t>(at(i).insn.slots())) {
       if (!seen[i]) return Fail(FindingCode::kUnreachable, i, {i});
     }
-    if (!options_.privileged) return CheckNoLoops();
+    if (options_.rights == Rights::kUnprivileged) return CheckNoLoops();
     return true;
   }
 

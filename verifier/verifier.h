@@ -336,7 +336,10 @@ class Verifier {
   void SetUnknown(int i);
   uint32_t NewId() { return ++next_id_; }
   const MapSpec& map(uint32_t index) const { return *maps_[index]; }
-  bool privileged() const { return options_.privileged; }
+  // Linux's names for what the loader's rights allow.
+  bool bpf_capable() const { return options_.rights != Rights::kUnprivileged; }
+  bool allow_ptr_leaks() const { return options_.rights == Rights::kRoot; }
+  bool bypass_spec() const { return allow_ptr_leaks() || !options_.mitigations; }
   const InsnInfo& info(uint32_t i) const { return structure_.insns[i]; }
   void TouchSlot(uint32_t frame, int64_t off);
 

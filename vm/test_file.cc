@@ -224,11 +224,15 @@ class Parser {
         out_.program.sleepable = true;
         continue;
       }
+      if (words[i] == "unprivileged") {
+        out_.unprivileged = true;
+        continue;
+      }
       const auto number =
           words[i].starts_with("attach=") ? ParseNumber(words[i].substr(7)) : std::nullopt;
       if (!number || *number > UINT32_MAX) {
         return Wrong(lines.front().number,
-                     fmt::format("found '{}', expected attach=NUMBER or sleepable", words[i]));
+                     fmt::format("found '{}', expected attach=NUMBER, sleepable or unprivileged", words[i]));
       }
       out_.program.expected_attach_type = static_cast<uint32_t>(*number);
     }

@@ -84,6 +84,10 @@ class Runner {
     if (!AsksForVerdict() && IsPlainMemory()) return;
     VerifyOptions verify = options_.verify;
     verify.log_level = 1;
+    if (file_.unprivileged) {
+      verify.rights = Rights::kUnprivileged;
+      verify.mitigations = true;
+    }
     if (IsPlainMemory() && file_.memory) {
       verify.memory_size = static_cast<uint32_t>(file_.memory->size());
     }

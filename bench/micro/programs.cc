@@ -65,7 +65,7 @@ Program StraightProgram(uint32_t size) {
 
 VerifyOptions PrivilegedRules() {
   VerifyOptions options;
-  options.privileged = true;
+  options.rights = Rights::kRoot;
   return options;
 }
 

@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
   if (!perf) return Fail("perf buffer", perf.error());
 
   skep::LoadOptions options;
-  options.verify.privileged = true;  // what root may load
+  options.verify.rights = skep::Rights::kRoot;  // what root may load
   for (const char* name : {"hello_perf", "hello_ring"}) {
     const auto program = (*instance)->Load(name, options);
     if (!program) return Fail(name, program.error());

@@ -47,7 +47,7 @@ struct RuntimeOptions {
 
 struct LoadOptions {
   Engine engine = Engine::kJit;
-  VerifyOptions verify;  // rules for untrusted programs unless .privileged
+  VerifyOptions verify;  // by default the rules for untrusted programs
   // Metered code honours budgets and Interrupt(). Interpreters always do.
   bool metered = false;
 };

@@ -37,10 +37,24 @@ struct Environment {
   SKEP_EXPORT const ProgramType* FindProgramType(ProgramTypeId id, uint32_t attach_type) const;
 };
 
+// What the loader of a program may do; Linux's tiers.
+enum class Rights : uint8_t {
+  // Nobody: at most 4,096 instructions, no loops, no calls of own functions, only
+  // the helpers for everyone; and all that kBpf forbids.
+  kUnprivileged,
+  // CAP_BPF without CAP_PERFMON, for programs that are not trusted: loops and own
+  // functions, but no pointer may leak and no uninitialised stack be read.
+  kBpf,
+  // CAP_PERFMON too: pointers may leak; helpers that look into the host.
+  kRoot,
+};
+
 struct VerifyOptions {
-  // false: the rules for untrusted programs (no pointer leaks, no uninitialised
-  // stack reads, ...). true: Linux's rules for root.
-  bool privileged = false;
+  Rights rights = Rights::kBpf;
+  // Guard against speculation past bounds checks (Spectre v1), as Linux does for
+  // programs below kRoot: programs whose pointers would need masking are refused.
+  // Linux's `mitigations=off` is false. Does nothing for kRoot.
+  bool mitigations = false;
   bool strict_alignment = false;
   uint32_t log_level =
       0;  // Linux's bits: 1 findings and summary, 2 every instruction, 4 statistics

@@ -27,7 +27,7 @@ bool DivisorIsKnown(std::string_view text) {
   auto program = Program::Create(std::move(data));
   auto runtime = Runtime::Create({});
   VerifyOptions options;
-  options.privileged = true;
+  options.rights = Rights::kRoot;
   options.memory_size = 8;
   const VerifyOutcome outcome = Verify(*program, (*runtime)->environment(), options);
   EXPECT_TRUE(outcome.report.accepted);

@@ -31,7 +31,7 @@ ProgramData Xdp(const std::string& code, const std::string& maps = "") {
 
 VerifyOptions Root() {
   VerifyOptions options;
-  options.privileged = true;
+  options.rights = Rights::kRoot;
   return options;
 }
 

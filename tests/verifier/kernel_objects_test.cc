@@ -71,7 +71,7 @@ TEST(KernelObjects, AreJudgedAsLinuxDoes) {
         continue;
       }
       VerifyOptions options;
-      options.privileged = true;
+      options.rights = Rights::kRoot;
       const VerifierReport report = Verify(*candidate.program, environment, options).report;
       if (report.accepted == it->accepted && (report.accepted || !report.findings[0].unsupported)) {
         ++agreed;

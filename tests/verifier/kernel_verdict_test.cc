@@ -70,7 +70,7 @@ TEST(KernelVerdict, OfRandomProgramsIsOurs) {
     const kernel_oracle::Verdict kernel =
         kernel_oracle::Judge(for_kernel, {}, {}, 1, kernel_oracle::kXdp);
     VerifyOptions options;
-    options.privileged = true;
+    options.rights = Rights::kRoot;
     const Program program = MakeProgram(random);
     const VerifyOutcome ours = Verify(program, environment, options);
     const bool same = ours.report.accepted == kernel.accepted;

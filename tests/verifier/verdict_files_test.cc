@@ -48,7 +48,6 @@ struct Judged {
   VerifierReport report;
 };
 
-// Programs under unprivileged/ are judged by the rules for untrusted ones.
 Judged Judge(const fs::path& path) {
   Judged out;
   Result<TestFile> parsed = ParseTestFile(ReadAll(path), path.filename().string());
@@ -59,7 +58,8 @@ Judged Judge(const fs::path& path) {
   EXPECT_TRUE(program.has_value()) << (program ? "" : program.error().message);
   if (!program) return out;
   VerifyOptions options;
-  options.privileged = path.string().find("/unprivileged/") == std::string::npos;
+  options.rights = out.file.unprivileged ? Rights::kUnprivileged : Rights::kRoot;
+  options.mitigations = out.file.unprivileged;
   options.log_level = 1;
   out.report = Verify(*program, BuiltinEnvironment(2), options).report;
   return out;

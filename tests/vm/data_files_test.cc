@@ -31,7 +31,7 @@ std::vector<fs::path> FilesIn(const fs::path& folder) {
 
 void ExpectAllPass(const std::vector<fs::path>& files) {
   TestRunOptions options;
-  options.verify.privileged = true;
+  options.verify.rights = Rights::kRoot;
   for (const fs::path& path : files) {
     std::ifstream stream(path, std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(stream), {}};

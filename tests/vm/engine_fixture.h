@@ -31,7 +31,7 @@ inline LoadOptions Privileged(Engine engine, bool metered = false) {
   LoadOptions options;
   options.engine = engine;
   options.metered = metered;
-  options.verify.privileged = true;
+  options.verify.rights = Rights::kRoot;
   options.verify.log_level = 1;
   return options;
 }

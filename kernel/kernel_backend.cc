@@ -136,7 +136,8 @@ class KernelInstance final : public BackendInstance {
 
   Result<BackendLoad> Load(const Program& program, const BackendLoadOptions& options) override {
     SKEP_TRY(auto load, LoadOne(program, options));
-    if (load.program != nullptr) SKEP_TRY_VOID(FillProgArrays(program, options));
+    if (load.program != nullptr && !options.verdict_only)
+      SKEP_TRY_VOID(FillProgArrays(program, options));
     return load;
   }
 

@@ -15,6 +15,11 @@ bool IsZero(const std::byte* data, size_t size) {
 
 bool IsArray(MapType type) { return type == MapType::kArray || type == MapType::kPercpuArray; }
 
+bool IsPercpu(MapType type) {
+  return type == MapType::kPercpuArray || type == MapType::kPercpuHash ||
+         type == MapType::kLruPercpuHash || type == MapType::kPercpuCgroupStorage;
+}
+
 std::string Count(uint64_t n, const std::string& noun) {
   return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
 }
@@ -33,15 +38,31 @@ bool ShowsZero(const Json& value) {
   return value.get_ref<const std::string&>().find_first_not_of('0') == std::string::npos;
 }
 
-Json ValueJson(const Map& map, const std::vector<std::byte>& value) {
-  const uint32_t size = map.spec().value_size;
-  if (map.host_value_size() == size) return Hex(value.data(), size);
+Json ValueJson(const MapSpec& spec, const std::vector<std::byte>& value) {
+  const uint32_t size = spec.value_size;
+  if (!IsPercpu(spec.type)) return Hex(value.data(), size);
   const size_t stride = (size_t{size} + 7) / 8 * 8;
   size_t lanes = value.size() / stride;
   while (lanes > 1 && IsZero(value.data() + (lanes - 1) * stride, size)) --lanes;
   Json list = Json::array();
   for (size_t i = 0; i < lanes; ++i) list.push_back(Hex(value.data() + i * stride, size));
   return list;
+}
+
+std::string MapHead(const MapSpec& spec) {
+  const model::MapTypeInfo* type = model::FindMapType(spec.type);
+  return Bold(spec.name) + " (" + std::string(type == nullptr ? "unknown" : type->name) + "): ";
+}
+
+std::string PrintElements(MapType type, const Json& elements) {
+  std::string out = Count(elements.size(), "element") + "\n";
+  for (const Json& element : elements) {
+    const Json& value = element["value"];
+    if (IsArray(type) && ShowsZero(value)) continue;
+    out += "  " + element["key"].get<std::string>() + ": " +
+           (value.is_string() ? value.get<std::string>() : value.dump()) + "\n";
+  }
+  return out;
 }
 
 }  // namespace
@@ -57,7 +78,16 @@ Json DumpMap(Map& map) {
     key.swap(next);
     previous = key.data();
     if (map.HostLookup(key.data(), value.data(), 0) != 0) continue;
-    out.push_back({{"key", Hex(key.data(), key.size())}, {"value", ValueJson(map, value)}});
+    out.push_back({{"key", Hex(key.data(), key.size())}, {"value", ValueJson(spec, value)}});
+  }
+  return out;
+}
+
+Json DumpElements(const MapSpec& spec, const std::vector<MapElement>& elements) {
+  Json out = Json::array();
+  for (const MapElement& element : elements) {
+    out.push_back({{"key", Hex(element.key.data(), element.key.size())},
+                   {"value", ValueJson(spec, element.value)}});
   }
   return out;
 }
@@ -78,22 +108,18 @@ std::string PrintMaps(const std::map<std::string, std::shared_ptr<Map>>& maps,
                       const std::map<std::string, Records>& records) {
   std::string out;
   for (const auto& [name, map] : maps) {
-    const model::MapTypeInfo* type = model::FindMapType(map->type());
-    out += Bold(name) + " (" + std::string(type == nullptr ? "unknown" : type->name) + "): ";
+    out += MapHead(map->spec());
     if (const auto found = records.find(name); found != records.end()) {
       out += PrintRecords(found->second);
       continue;
     }
-    const Json elements = DumpMap(*map);
-    out += Count(elements.size(), "element") + "\n";
-    for (const Json& element : elements) {
-      const Json& value = element["value"];
-      if (IsArray(map->type()) && ShowsZero(value)) continue;
-      out += "  " + element["key"].get<std::string>() + ": " +
-             (value.is_string() ? value.get<std::string>() : value.dump()) + "\n";
-    }
+    out += PrintElements(map->type(), DumpMap(*map));
   }
   return out;
+}
+
+std::string PrintMap(const MapSpec& spec, const Json& elements) {
+  return MapHead(spec) + PrintElements(spec.type, elements);
 }
 
 }  // namespace skep::tools

@@ -7,7 +7,9 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "skep/backend.h"
 #include "skep/map.h"
 
 #include "tools/output.h"
@@ -20,6 +22,10 @@ namespace skep::tools {
 // Of maps that cannot be listed there are none.
 Json DumpMap(Map& map);
 Json DumpMaps(const std::map<std::string, std::shared_ptr<Map>>& maps);
+
+// The same of elements that came from a backend.
+Json DumpElements(const MapSpec& spec, const std::vector<MapElement>& elements);
+std::string PrintMap(const MapSpec& spec, const Json& elements);
 
 // {NAME: [hex, ...]}
 Json RecordsJson(const std::map<std::string, Records>& records);

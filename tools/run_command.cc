@@ -14,7 +14,9 @@
 
 #include "model/program_type_name.h"
 #include "tools/command.h"
+#include "tools/engine_run.h"
 #include "tools/input.h"
+#include "tools/kernel_run.h"
 #include "tools/map_dump.h"
 #include "tools/output.h"
 #include "tools/report.h"
@@ -24,19 +26,10 @@
 namespace skep::tools {
 namespace {
 
-using Bytes = std::vector<std::byte>;
-
 bool TakesPackets(ProgramTypeId type) {
   return type == ProgramTypeId::kXdp || type == ProgramTypeId::kSocketFilter ||
          type == ProgramTypeId::kSchedCls || type == ProgramTypeId::kSchedAct;
 }
-
-// What the program runs over: packets, or one block of context bytes.
-struct Workload {
-  bool packets = false;
-  bool context_named = false;  // by --ctx or --ctx-hex
-  std::vector<Bytes> inputs;
-};
 
 Result<Workload> MakeWorkload(const RunOptions& options, const Input& input, ProgramTypeId type) {
   Workload work;
@@ -76,22 +69,6 @@ Result<Workload> MakeWorkload(const RunOptions& options, const Input& input, Pro
 
 // What is kept of the trace output of long runs.
 constexpr size_t kMaxTraceLines = 100'000;
-
-// What one engine did.
-struct EngineRun {
-  std::string engine;
-  VerifierReport report;
-  RunResult last;
-  std::string trap_detail;
-  std::string trap_name;
-  std::map<uint64_t, uint64_t> retvals;  // r0 by runs
-  std::vector<std::string> trace;
-  uint64_t trace_dropped = 0;  // lines beyond kMaxTraceLines
-  double ns_per_run = 0;
-  Json maps;
-  Json records;
-  std::string maps_text;
-};
 
 // r0 as a caller of this type sees it: 64 bits for plain memory, 32 in Linux.
 uint64_t ReturnValue(const Program& program, const RunResult& result) {
@@ -291,16 +268,29 @@ std::string ToText(const EngineRun& run, const Program& program, const Workload&
   return out + text + run.maps_text;
 }
 
-Result<std::vector<Engine>> EnginesOf(const RunOptions& options) {
-  std::vector<Engine> engines;
+// No engine of this library: the kernel.
+using Engines = std::vector<std::optional<Engine>>;
+
+Result<Engines> EnginesOf(const RunOptions& options) {
+  Engines engines;
   for (const std::string& name : options.engines) {
+    if (name == "kernel") {
+      engines.push_back(std::nullopt);
+      continue;
+    }
     const auto engine = EngineByName(name);
     if (!engine) {
+      return Error{
+          ErrorCode::kInvalidArgument,
+          "unknown engine '" + name + "', expected interp, checked, baseline, jit or kernel"};
+    }
+    if (options.backend == "kernel") {
       return Error{ErrorCode::kInvalidArgument,
-                   "unknown engine '" + name + "', expected interp, checked, baseline or jit"};
+                   "--backend kernel runs no engine '" + name + "', need --engine kernel or none"};
     }
     engines.push_back(*engine);
   }
+  if (engines.empty() && options.backend == "kernel") engines.push_back(std::nullopt);
   if (engines.empty()) engines.push_back(Engine::kJit);
   return engines;
 }
@@ -310,13 +300,14 @@ int Fail(const Error& error) {
   return kBadInput;
 }
 
-int RunOn(const std::vector<Engine>& engines, const RunOptions& options, const Input& input,
+int RunOn(const Engines& engines, const RunOptions& options, const Input& input,
           const Program& program, const Workload& work) {
   Json all = Json::array();
   std::string text;
   int status = kDone;
-  for (const Engine engine : engines) {
-    auto run = Session(options, input, program).Run(engine, work);
+  for (const std::optional<Engine> engine : engines) {
+    auto run = engine ? Session(options, input, program).Run(*engine, work)
+                      : RunOnKernel(options, input, program, work);
     if (!run) return Fail(run.error());
     if (!run->report.accepted) {
       PrintRejection(program, run->report);
@@ -345,10 +336,6 @@ int RunCommand(const RunOptions& options) {
   }
   auto work = MakeWorkload(options, *input, program->type());
   if (!work) return Fail(work.error());
-  if (options.backend == "kernel" || std::find(options.engines.begin(), options.engines.end(),
-                                               "kernel") != options.engines.end()) {
-    return Fail(Error{ErrorCode::kUnsupported, "this build has no kernel backend"});
-  }
   auto engines = EnginesOf(options);
   if (!engines) return Fail(engines.error());
   return RunOn(*engines, options, *input, *program, *work);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // skep verify: the verdict for each program of an object, no run.
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "model/program_type_name.h"
 #include "tools/command.h"
 #include "tools/input.h"
+#include "tools/kernel_run.h"
 #include "tools/output.h"
 #include "tools/report.h"
 
@@ -30,6 +32,13 @@ struct VerifyCommandOptions {
   bool json = false;
 };
 
+struct KernelVerdict {
+  std::string verdict;  // accept, reject or error
+  std::string message;
+  uint64_t processed = 0;
+  std::string log;
+};
+
 struct Verdict {
   const ObjectProgram* from = nullptr;
   std::optional<Program> program;  // as it was judged; none if it could not be linked
@@ -37,6 +46,7 @@ struct Verdict {
   std::string message;
   std::string log;
   VerifierReport report;
+  std::optional<KernelVerdict> kernel;  // if it was asked
   ProgramTypeId type = ProgramTypeId::kUnspec;
   size_t insns = 0;
 };
@@ -68,6 +78,7 @@ class VerifyRun {
     out.type = program.type();
     out.program = program;
     out.insns = program.insns().size();
+    if (options_.backend == "kernel") return out;
     VerifyOptions verify;
     verify.rights = options_.unprivileged ? Rights::kUnprivileged : Rights::kRoot;
     verify.mitigations = options_.unprivileged;
@@ -92,7 +103,37 @@ class VerifyRun {
   const Environment& environment_;
 };
 
-Json ToJson(const Verdict& verdict, const std::string& object) {
+// Fails if the kernel may not be asked.
+Result<void> AskKernel(KernelJudge& judge, const VerifyCommandOptions& options, Verdict& out) {
+  KernelVerdict& kernel = out.kernel.emplace();
+  if (!out.program) {
+    kernel.verdict = "error";
+    kernel.message = out.message;
+    return {};
+  }
+  BackendLoadOptions load;
+  load.log_level = std::max(options.log, 1u);
+  load.strict_alignment = options.strict_alignment;
+  auto judged = judge.Judge(*out.program, load);
+  if (judged) {
+    kernel = {judged->accepted ? "accept" : "reject", std::move(judged->message), judged->processed,
+              options.log == 0 ? std::string() : std::move(judged->log)};
+    return {};
+  }
+  if (judged.error().code == ErrorCode::kSystem) return std::move(judged).error();
+  kernel.verdict = "error";
+  kernel.message = std::move(judged).error().message;
+  return {};
+}
+
+// As the only judge, the kernel fills the fields that are ours otherwise.
+void TakeKernelVerdict(Verdict& out) {
+  out.verdict = out.kernel->verdict;
+  out.message = out.kernel->message;
+  out.report.statistics.processed = out.kernel->processed;
+}
+
+Json ToJson(const Verdict& verdict, const std::string& object, bool both) {
   const VerifierReport& report = verdict.report;
   Json json = {{"object", object},
                {"program", verdict.from->name},
@@ -110,13 +151,34 @@ Json ToJson(const Verdict& verdict, const std::string& object) {
   json["peak_states"] = report.statistics.peak_states;
   json["stack"] = report.statistics.stack_depth;
   json["time_us"] = report.statistics.time_us;
+  if (verdict.kernel && !both) {  // it does not say
+    for (const char* field : {"states", "peak_states", "stack", "time_us"}) json[field] = nullptr;
+  }
+  if (both) {
+    json["kernel"] = {{"verdict", verdict.kernel->verdict},
+                      {"message", verdict.kernel->message},
+                      {"processed", verdict.kernel->processed}};
+  }
   return json;
 }
 
-std::string ToText(const Verdict& verdict) {
+std::string KernelText(const KernelVerdict& kernel) {
+  std::string out = "kernel: ";
+  if (kernel.verdict == "accept") {
+    out +=
+        Green("accepted") + ", " + std::to_string(kernel.processed) + " instructions walked over\n";
+  } else {
+    out +=
+        Red(kernel.verdict == "reject" ? "rejected" : "not judged") + ": " + kernel.message + "\n";
+  }
+  return out + kernel.log;
+}
+
+std::string ToText(const Verdict& verdict, bool kernel_only) {
   std::string out = Bold(verdict.from->name) + " (" + std::string(ProgramTypeName(verdict.type)) +
                     ", " + std::to_string(verdict.insns) + " instructions): ";
   const VerifierStatistics& statistics = verdict.report.statistics;
+  if (kernel_only) return out + KernelText(*verdict.kernel);
   if (verdict.verdict == "accept") {
     out += Green("accepted") + ", " + std::to_string(statistics.processed) +
            " instructions walked over in " + std::to_string(statistics.time_us) + " us, " +
@@ -130,7 +192,8 @@ std::string ToText(const Verdict& verdict) {
   for (const Finding& finding : verdict.report.findings) {
     out += DescribeFinding(*verdict.program, finding);
   }
-  return out + verdict.report.log;
+  out += verdict.report.log;
+  return verdict.kernel ? out + KernelText(*verdict.kernel) : out;
 }
 
 // How many of each, if there are several; and how to see more of a refusal.
@@ -161,11 +224,19 @@ int VerifyCommand(const VerifyCommandOptions& options) {
                           ": CO-RE relocations are not applied yet, so there is no use for the BTF "
                           "of a target; leave it out"});
   }
-  if (options.backend != "skep") {
-    return Fail(Error{ErrorCode::kUnsupported, "this build has no kernel backend"});
+  const bool both = options.backend == "both", kernel_only = options.backend == "kernel";
+  if ((both || kernel_only) && options.unprivileged) {
+    return Fail(Error{ErrorCode::kInvalidArgument,
+                      "--unprivileged does not reach the kernel, need --backend skep"});
   }
   auto input = OpenInput(options.object);
   if (!input) return Fail(input.error());
+  std::optional<KernelJudge> judge;
+  if (both || kernel_only) {
+    auto created = KernelJudge::Create(input->object);
+    if (!created) return Fail(created.error());
+    judge = *std::move(created);
+  }
   auto runtime = Runtime::Create({});
   if (!runtime) return Fail(runtime.error());
   const VerifyRun run(options, *input, (*runtime)->environment());
@@ -180,9 +251,14 @@ int VerifyCommand(const VerifyCommandOptions& options) {
     found = true;
     auto verdict = run.Judge(from);
     if (!verdict) return Fail(verdict.error());
+    if (judge) {
+      if (auto asked = AskKernel(*judge, options, *verdict); !asked) return Fail(asked.error());
+      if (kernel_only) TakeKernelVerdict(*verdict);
+      good = good && verdict->kernel->verdict == "accept";
+    }
     good = good && verdict->verdict == "accept";
-    all.push_back(ToJson(*verdict, options.object));
-    text += ToText(*verdict);
+    all.push_back(ToJson(*verdict, options.object, both));
+    text += ToText(*verdict, kernel_only);
     verdicts.push_back(*std::move(verdict));
     verdicts.back().report.log.clear();  // it is in `text`
     progress.Step();
@@ -221,6 +297,7 @@ void AddVerify(CLI::App& app, int& status) {
       "Examples:\n"
       "  skep verify filter.bpf.o\n"
       "  skep verify filter.bpf.o -p filter --log 2\n"
+      "  skep verify filter.bpf.o --backend both\n"
       "  skep verify filter.bpf.o --json | jq '.[].verdict'\n");
   verify->callback([options, &status] { status = VerifyCommand(*options); });
 }

@@ -56,6 +56,9 @@ class BackendProgram {
 struct BackendLoadOptions {
   uint32_t log_level = 1;  // Linux's bits
   bool strict_alignment = false;
+  // Leaves prog arrays empty; else the programs that the object puts into those
+  // of this program are loaded too, and one that is refused is an error.
+  bool verdict_only = false;
 };
 
 struct BackendLoad {

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `skep run` runs over, and what one engine made of it.
+
+#ifndef SKEP_TOOLS_ENGINE_RUN_H_
+#define SKEP_TOOLS_ENGINE_RUN_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "skep/execution_context.h"
+#include "skep/verify.h"
+
+#include "tools/output.h"
+
+namespace skep::tools {
+
+using Bytes = std::vector<std::byte>;
+
+// What the program runs over: packets, or one block of context bytes.
+struct Workload {
+  bool packets = false;
+  bool context_named = false;  // by --ctx or --ctx-hex
+  std::vector<Bytes> inputs;
+};
+
+// What one engine did.
+struct EngineRun {
+  std::string engine;
+  VerifierReport report;
+  RunResult last;
+  std::string trap_detail;
+  std::string trap_name;
+  std::map<uint64_t, uint64_t> retvals;  // r0 by runs
+  std::vector<std::string> trace;
+  uint64_t trace_dropped = 0;  // lines beyond kMaxTraceLines
+  double ns_per_run = 0;
+  Json maps;
+  Json records;
+  std::string maps_text;
+};
+
+}  // namespace skep::tools
+
+#endif  // SKEP_TOOLS_ENGINE_RUN_H_

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/kernel_run.h"
+
+#include <string>
+#include <utility>
+
+#include "tools/map_dump.h"
+#ifdef SKEP_HAVE_KERNEL
+#include "kernel/kernel_backend.h"
+#endif
+
+namespace skep::tools {
+namespace {
+
+Result<std::unique_ptr<BackendInstance>> Instantiate(const Object& object) {
+#ifdef SKEP_HAVE_KERNEL
+  return kernel::CreateKernelBackend()->Instantiate(object);
+#else
+  return Error{ErrorCode::kUnsupported, object.name() + ": this build has no kernel backend"};
+#endif
+}
+
+// What the kernel cannot be told.
+Result<void> CheckOptions(const RunOptions& options) {
+  const char* flag = options.threads != 1       ? "--threads"
+                     : options.has_seed         ? "--seed"
+                     : options.budget != 0      ? "--budget"
+                     : options.unprivileged     ? "--unprivileged"
+                     : options.clock == "fixed" ? "--clock fixed"
+                                                : nullptr;
+  if (flag == nullptr) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               std::string(flag) + " does not reach the kernel engine"};
+}
+
+// As the engines do, zeroes for a context that was not given.
+Bytes Context(const Bytes& given, ProgramTypeId type) {
+  constexpr size_t kRawTracepoint = 12 * sizeof(uint64_t), kOther = 4096;
+  if (!given.empty()) return given;
+  return Bytes(type == ProgramTypeId::kRawTracepoint ? kRawTracepoint : kOther);
+}
+
+void Reject(const BackendVerdict& verdict, EngineRun& run) {
+  Finding finding;
+  finding.sys_errno = verdict.sys_errno;
+  finding.message = verdict.message;
+  run.report.findings.push_back(std::move(finding));
+  run.report.log = verdict.log;
+}
+
+}  // namespace
+
+Result<EngineRun> RunOnKernel(const RunOptions& options, const Input& input, const Program& program,
+                              const Workload& work) {
+  SKEP_TRY_VOID(CheckOptions(options));
+  constexpr uint64_t kMaxRepeat = 1u << 30;
+  if (options.repeat > kMaxRepeat) {
+    return Error{ErrorCode::kInvalidArgument, "--repeat " + std::to_string(options.repeat) +
+                                                  ", the kernel takes at most " +
+                                                  std::to_string(kMaxRepeat)};
+  }
+  EngineRun run;
+  run.engine = "kernel";
+  SKEP_TRY(auto instance, Instantiate(input.object));
+  SKEP_TRY(auto load, instance->Load(program, {}));
+  if (load.program == nullptr) {
+    Reject(load.verdict, run);
+    return run;
+  }
+  run.report.accepted = true;
+  double ns = 0;
+  for (const Bytes& bytes : work.inputs) {
+    BackendInput one;
+    one.repeat = static_cast<uint32_t>(options.repeat);
+    const Bytes context = work.packets ? Bytes() : Context(bytes, program.type());
+    if (work.packets) {
+      one.packet = bytes;
+    } else {
+      one.context = context;
+    }
+    SKEP_TRY(const auto output, load.program->Run(one));
+    run.last.value = output.value;
+    run.retvals[output.value] += options.repeat;
+    ns += static_cast<double>(output.ns_per_run);
+  }
+  run.ns_per_run = ns / static_cast<double>(work.inputs.size());
+  if (!options.show_maps) return run;
+  run.maps = Json::object();
+  for (const MapSpec& spec : input.object.maps()) {
+    SKEP_TRY(const auto elements, instance->ReadMap(spec.name));
+    run.maps[spec.name] = DumpElements(spec, elements);
+    run.maps_text += PrintMap(spec, run.maps[spec.name]);
+  }
+  return run;
+}
+
+KernelJudge::KernelJudge(std::unique_ptr<BackendInstance> instance)
+    : instance_(std::move(instance)) {}
+
+Result<KernelJudge> KernelJudge::Create(const Object& object) {
+  SKEP_TRY(auto instance, Instantiate(object));
+  return KernelJudge(std::move(instance));
+}
+
+Result<BackendVerdict> KernelJudge::Judge(const Program& program, BackendLoadOptions options) {
+  options.verdict_only = true;
+  SKEP_TRY(auto load, instance_->Load(program, options));
+  return std::move(load.verdict);
+}
+
+}  // namespace skep::tools

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real kernel as engine and as verifier of the tool. In builds without the
+// kernel backend all of it fails with kUnsupported.
+
+#ifndef SKEP_TOOLS_KERNEL_RUN_H_
+#define SKEP_TOOLS_KERNEL_RUN_H_
+
+#include <memory>
+
+#include "skep/backend.h"
+#include "skep/program.h"
+#include "skep/result.h"
+
+#include "tools/engine_run.h"
+#include "tools/input.h"
+#include "tools/run_options.h"
+
+namespace skep::tools {
+
+// A rejected program is a run whose report has the kernel's reason.
+Result<EngineRun> RunOnKernel(const RunOptions& options, const Input& input, const Program& program,
+                              const Workload& work);
+
+// The kernel's verdicts on the programs of one object.
+class KernelJudge {
+ public:
+  // Creates the object's maps in the kernel.
+  static Result<KernelJudge> Create(const Object& object);
+  Result<BackendVerdict> Judge(const Program& program, BackendLoadOptions options);
+
+ private:
+  explicit KernelJudge(std::unique_ptr<BackendInstance> instance);
+  std::unique_ptr<BackendInstance> instance_;
+};
+
+}  // namespace skep::tools
+
+#endif  // SKEP_TOOLS_KERNEL_RUN_H_

@@ -3,6 +3,7 @@
 // reached), and once more to write them with resolved targets.
 #include "vm/lower.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -33,8 +34,10 @@ enum class Trust : uint8_t { kVerified, kChecked, kVouched };
 
 class Lowering {
  public:
-  Lowering(const Program& program, const LowerInput& input, const model::Facts* facts, Trust trust)
-      : program_(program), input_(input), facts_(facts), trust_(trust) {}
+  // `memory_size`: what the verifier took for granted of a kMemory program.
+  Lowering(const Program& program, const LowerInput& input, const model::Facts* facts, Trust trust,
+           uint32_t memory_size = 0)
+      : program_(program), input_(input), facts_(facts), trust_(trust), memory_size_(memory_size) {}
 
   Result<ExecPtr> Run() {
     out_ = std::make_shared<ExecProgram>();
@@ -79,7 +82,7 @@ class Lowering {
     out_->maps.assign(input_.maps.begin(), input_.maps.end());
     out_->call_base = input_.helpers.data();
     out_->helper_count = static_cast<uint32_t>(input_.helpers.size());
-    out_->context_bytes = facts_ != nullptr ? facts_->context_bytes : 0;
+    out_->context_bytes = facts_ != nullptr ? std::max(facts_->context_bytes, memory_size_) : 0;
     return {};
   }
 
@@ -326,6 +329,7 @@ class Lowering {
   const LowerInput& input_;
   const model::Facts* facts_;
   const Trust trust_;
+  const uint32_t memory_size_;
   std::shared_ptr<ExecProgram> out_;
   std::vector<DecodedInsn> code_;
   std::vector<uint32_t> place_;  // by slot: index in out_->insns
@@ -334,7 +338,10 @@ class Lowering {
 }  // namespace
 
 Result<ExecPtr> Lower(const VerifiedProgram& program, const LowerInput& input) {
-  return Lowering(program.program(), input, &program.facts(), Trust::kVerified).Run();
+  const bool memory = program.program().type() == ProgramTypeId::kMemory;
+  return Lowering(program.program(), input, &program.facts(), Trust::kVerified,
+                  memory ? program.options().memory_size : 0)
+      .Run();
 }
 
 Result<ExecPtr> LowerUnverified(const Program& program, const LowerInput& input) {

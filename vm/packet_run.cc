@@ -14,6 +14,7 @@ namespace skep {
 namespace {
 
 constexpr size_t kEthernetHeader = 14;
+constexpr size_t kMaxMemory = size_t{1} << 29;  // Linux's BPF_MAX_VAR_SIZ; what r2 is verified for
 
 // Linux's linux/if_packet.h.
 constexpr uint32_t kPacketHost = 0;
@@ -109,6 +110,9 @@ RunResult Executable::RunBytes(ExecutionContext& context,
   }
   if (bytes.size() < exec_->context_bytes) {
     return BadCall(context, "the context has fewer bytes than the program accesses");
+  }
+  if (bytes.size() > kMaxMemory) {
+    return BadCall(context, "more than 536870912 bytes, which the verifier's ranges do not hold");
   }
   return Run(context, bytes.data(), bytes.size());
 }

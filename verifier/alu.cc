@@ -158,18 +158,26 @@ bool Verifier::StepArithmetic(const DecodedInsn& insn) {
     return PointerArithmetic(insn, pointer, src);
   }
   if (!SplitScalar(insn, src)) return false;
+  const bool fits_low = dst.var.wide.umax <= ~uint32_t{0};
   dst.var = TransferAlu(op.kind, op.width, dst.var, src.var);
-  // r1 = r2; r1 += 8: what is learnt about r2 later also holds for r1 - 8.
-  const bool keeps_link = bpf_capable() && op.kind == OpKind::kAdd && op.width == 64 &&
-                          dst.id != 0 && src.var.bits.IsConst() &&
-                          !(has_src && insn.src == insn.dst) && (dst.id & kLinkedByDelta) == 0 &&
-                          src.var.value() <= uint64_t{std::numeric_limits<int32_t>::max()};
-  if (keeps_link) {
-    dst.id |= kLinkedByDelta;
-    dst.off = static_cast<int32_t>(src.var.value());
-  } else {
-    dst.ClearId();
-  }
+  if (!LinkByDelta(op, has_src && insn.src == insn.dst, src, fits_low, dst)) dst.ClearId();
+  return true;
+}
+
+// r1 = r2; r1 += 8: what is learnt about r2 later also holds for r1 - 8.
+bool Verifier::LinkByDelta(const OpInfo& op, bool same_register, const Register& src, bool fits_low,
+                           Register& dst) const {
+  const bool adds = op.kind == OpKind::kAdd || op.kind == OpKind::kSub;
+  if (!bpf_capable() || !adds || same_register) return false;
+  if (dst.id == 0 || (dst.id & kLinkedByDelta) != 0) return false;
+  const bool low = op.width == 32;
+  if (low ? !src.var.IsConstLow() || !fits_low : !src.var.bits.IsConst()) return false;
+  const auto value = low ? int64_t{static_cast<int32_t>(src.var.bits.Low().value)}
+                         : static_cast<int64_t>(src.var.value());
+  const int64_t delta = op.kind == OpKind::kAdd ? value : -value;
+  if (!FitsInt32(value) || !FitsInt32(delta)) return false;
+  dst.id |= low ? kLinkedLow : kLinkedWide;
+  dst.off = static_cast<int32_t>(delta);
   return true;
 }
 
@@ -208,7 +216,8 @@ bool Verifier::CheckSaneOffset(const Register& r, const Register& pointer) {
   if (known && (value >= kMaxVarOff || value <= -kMaxVarOff)) {
     return Reject(FindingCode::kOffsetConstant, {KindName(pointer), value});
   }
-  if (r.IsPointer() && (r.off >= kMaxVarOff || r.off <= -kMaxVarOff)) {
+  // Also the delta of a linked number, as Linux does.
+  if (r.off >= kMaxVarOff || r.off <= -kMaxVarOff) {
     return Reject(FindingCode::kOffsetTooLarge, {KindName(pointer), r.off});
   }
   if (smin == std::numeric_limits<int64_t>::min()) {

@@ -319,7 +319,10 @@ void Verifier::CollectLinked(uint32_t id, LinkedRegisters* out) {
   };
   for (uint32_t f = s.depth + 1; f-- > 0;) {
     Frame& frame = *s.frames[f];
-    for (size_t i = 0; i < 10; ++i) collect(frame.regs[i], f, i, true);
+    const uint32_t at = f == s.depth ? insn_ : s.frames[f + 1]->callsite;
+    for (size_t i = 0; i < 10; ++i) {
+      if ((info(at).live_before >> i & 1) != 0) collect(frame.regs[i], f, i, true);
+    }
     for (size_t i = 0; i < frame.stack.size(); ++i) {
       if (frame.stack[i].IsSpill()) collect(frame.stack[i].reg, f, i, false);
     }
@@ -328,15 +331,18 @@ void Verifier::CollectLinked(uint32_t id, LinkedRegisters* out) {
 
 // What was learnt about `known` holds for the numbers linked to it.
 //
-// Sound because: numbers with one id are equal; with kLinkedByDelta they are
-// the common number plus their own delta, so that the difference is added.
+// Sound because: numbers with one id are equal; with kLinkedWide they are the
+// common number plus their own delta, so that the difference is added; with
+// kLinkedLow that holds modulo 2^32, and all numbers concerned fit 32 bits.
 void Verifier::SyncLinkedRegisters(State& s, const Register& known, const LinkedRegisters& linked) {
   for (const LinkedRegisters::Entry& e : linked) {
     Frame& frame = *s.frames[e.frame];
     Register& r = e.is_register ? frame.regs[e.index] : frame.stack[e.index].reg;
     if (!r.IsScalar() || &r == &known) continue;
     if ((r.id & ~kLinkedByDelta) != (known.id & ~kLinkedByDelta)) continue;
-    const bool plain = ((r.id | known.id) & kLinkedByDelta) == 0;
+    const uint32_t flags = (r.id | known.id) & kLinkedByDelta;
+    const bool plain = flags == 0;
+    if (flags == kLinkedByDelta) continue;  // one modulo 2^32, one not
     if (plain || r.off == known.off) {
       r = known;
       continue;
@@ -347,7 +353,8 @@ void Verifier::SyncLinkedRegisters(State& s, const Register& known, const Linked
     r = known;
     r.id = id;
     r.off = off;
-    r.var = TransferAlu(OpKind::kAdd, 64, r.var, Scalar::Const(delta));
+    const int width = flags == kLinkedLow ? 32 : 64;
+    r.var = TransferAlu(OpKind::kAdd, width, r.var, Scalar::Const(delta));
   }
 }
 

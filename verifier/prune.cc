@@ -83,10 +83,10 @@ bool Verifier::RegisterCovers(const Register& old_reg, const Register& current, 
     case RegKind::kScalar: {
       const bool matters = old_reg.precise || !bpf_capable();
       if (!matters && how == Compare::kInexact) return true;
-      const bool old_delta = (old_reg.id & kLinkedByDelta) != 0;
-      const bool new_delta = (current.id & kLinkedByDelta) != 0;
-      if (old_delta && (!new_delta || old_reg.off != current.off)) return false;
-      if (old_reg.id != 0 && !old_delta && new_delta) return false;
+      const uint32_t old_delta = old_reg.id & kLinkedByDelta;
+      const uint32_t new_delta = current.id & kLinkedByDelta;
+      if (old_reg.id != 0 && old_delta != new_delta) return false;
+      if (old_delta != 0 && old_reg.off != current.off) return false;
       return ids_.SameScalar(old_reg.id, current.id) && within;
     }
     case RegKind::kMapKey:

@@ -52,9 +52,12 @@ enum RegFlags : uint8_t {
   kRingbuf = 1u << 2,
 };
 
-// In Register::id of a scalar: equals the other scalars with this id plus
-// its own `off`.
-inline constexpr uint32_t kLinkedByDelta = 1u << 31;
+// In Register::id of a scalar: it is not equal to the other scalars with this
+// id, but to them plus its own `off`; with kLinkedLow modulo 2^32, and then the
+// others fit 32 bits.
+inline constexpr uint32_t kLinkedWide = 1u << 31;
+inline constexpr uint32_t kLinkedLow = 1u << 30;
+inline constexpr uint32_t kLinkedByDelta = kLinkedWide | kLinkedLow;
 
 // Register::range of packet pointers that were compared with the end.
 inline constexpr int32_t kAtPacketEnd = -1;

@@ -238,6 +238,8 @@ class Verifier {
   bool CheckUnprivilegedArithmetic(const DecodedInsn& insn, const Register& out);
   bool SplitScalar(const DecodedInsn& insn, const Register& src);
   void LinkForMove(Register& src);
+  bool LinkByDelta(const OpInfo& op, bool same_register, const Register& src, bool fits_low,
+                   Register& dst) const;
 
   // ---- branches.cc
   bool StepBranch(const DecodedInsn& insn);

@@ -205,6 +205,46 @@ void ProgramGenerator::Loop() {
        static_cast<int16_t>(-static_cast<int>(at + 1 - start)), static_cast<int32_t>(1 + Below(6)));
 }
 
+// A loop that ends when the kernel's counter does.
+void ProgramGenerator::MayGoto() {
+  if (loops_++ > 2) return Alu();
+  const size_t start = out_.size();
+  Emit(0xe5, 0, 0, 0, 0);
+  const uint32_t body = 1 + Below(5);
+  for (uint32_t i = 0; i < body; ++i) {
+    const uint32_t pick = Below(8);
+    if (pick < 3) {
+      Alu();
+    } else if (pick < 5) {
+      Branch();
+    } else if (pick < 6) {
+      Stack();
+    } else if (pick < 7) {
+      VariableStack();
+    } else {
+      MapAccess();
+    }
+  }
+  const size_t back = out_.size();
+  Emit(0x05, 0, 0, static_cast<int16_t>(-static_cast<int>(back + 1 - start)), 0);
+  out_[start].off = static_cast<int16_t>(out_.size() - start - 1);
+}
+
+// trace_printk reads as many bytes of stack as a number says.
+void ProgramGenerator::HelperMemory() {
+  Move(1, 10);
+  Emit(0x07, 1, 0, 0, -32);
+  if (Chance(50)) {
+    const uint8_t size = Scalar();
+    Emit(0x57, size, 0, 0, static_cast<int32_t>(Chance(80) ? 15 : Below(64)));
+    Emit(0x07, size, 0, 0, static_cast<int32_t>(Below(3)));
+    Move(2, size);
+  } else {
+    MoveImm(2, static_cast<int32_t>(1 + Below(34)));
+  }
+  Emit(0x85, 0, 0, 0, 6);
+}
+
 void ProgramGenerator::Call() {
   if (in_subprogram_) return Alu();
   Move(1, Chance(60) ? 10 : Scalar());
@@ -236,7 +276,11 @@ void ProgramGenerator::Block(int steps) {
       Call();
     } else if (pick < 90) {
       Loop();
-    } else if (pick < 95) {
+    } else if (pick < 92) {
+      MayGoto();
+    } else if (pick < 94) {
+      HelperMemory();
+    } else if (pick < 97) {
       Spill();
     } else {
       Atomic();

@@ -47,6 +47,8 @@ class ProgramGenerator {
   void Packet();
   void Branch();
   void Loop();
+  void MayGoto();
+  void HelperMemory();
   void Call();
   void Atomic();
   void Spill();

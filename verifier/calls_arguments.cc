@@ -205,6 +205,9 @@ bool Verifier::CheckArgumentMemory(const HelperSpec& helper, int index, const Ar
       return MarkPrecise(number);
     case ArgKind::kConstString:
       return CheckConstString(number, nullptr, nullptr);
+    case ArgKind::kFunction:
+      call.callback = r.subprogram;
+      return true;
     default:
       return true;
   }

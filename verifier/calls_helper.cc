@@ -79,7 +79,8 @@ bool Verifier::CheckHelperAllowed(const DecodedInsn& insn, const HelperSpec** fo
   if ((helper->flags & kHelperMightSleep) != 0 && !program_.data().sleepable) {
     return Reject(FindingCode::kSleepableHelper, {});
   }
-  if ((helper->flags & kHelperCallsBack) != 0) {
+  const bool modelled = id == kLoop || id == kForEachMapElem;
+  if ((helper->flags & kHelperCallsBack) != 0 && !modelled) {
     return Reject(FindingCode::kUnsupportedCallback, {HelperName(*helper)});
   }
   return true;
@@ -113,8 +114,9 @@ bool Verifier::CallHelper(const DecodedInsn& insn) {
     }
     changes_.references = true;
   }
-  if (!SetHelperResult(*helper, call)) return false;
   if (!CheckMapHelper(*helper, call)) return false;
+  if ((helper->flags & kHelperCallsBack) != 0 && !CallBack(*helper, call)) return false;
+  if (!SetHelperResult(*helper, call)) return false;
   NoteCall(*helper, call);
   if ((helper->flags & kHelperChangesPacket) != 0) InvalidatePackets();
   return true;
@@ -126,6 +128,11 @@ bool Verifier::CheckHelperRules(const HelperSpec& helper, CallInfo& call) {
   if (id == kTailCall) {
     if (call.has_map && map(call.map).type != MapType::kProgArray) {
       return Reject(FindingCode::kTailCallMap, {});
+    }
+    for (uint32_t f = 0; f <= state().depth; ++f) {
+      if (state().frames[f]->in_callback) {
+        return Reject(FindingCode::kUnsupportedCallback, {HelperName(helper)});
+      }
     }
     if (!CheckNoReferences("tail_call")) return false;
     if (reg(3).IsScalar() && reg(3).var.bits.IsConst() && !MarkPrecise(3)) return false;

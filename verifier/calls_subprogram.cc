@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "verifier/helper_rules.h"
 #include "verifier/verifier.h"
 
 namespace skep::verifier {
@@ -31,16 +32,10 @@ bool Verifier::CallSubprogram(const DecodedInsn& insn) {
 
   State& s = state();
   if (s.depth + 1 >= kMaxFrames) return Reject(FindingCode::kCallDepth, {s.depth + 2});
-  s.frames[s.depth + 1] = pool_.New();
-  Frame& frame = *s.frames[s.depth + 1];
-  frame.callsite = insn_;
-  frame.subprogram = target;
-  frame.written = ~uint64_t{0};  // a new frame: nothing before the call can be read
-  for (size_t i = 1; i <= 5; ++i) frame.regs[i] = s.reg(i);
-  frame.regs[10] = Register::Pointer(RegKind::kStack);
-  frame.regs[10].frame = static_cast<uint8_t>(s.depth + 1);
-  ClearCallerSaved();
-  ++s.depth;
+  PushFrame(s, target);
+  for (size_t i = 1; i <= 5; ++i) s.reg(i) = s.frames[s.depth - 1]->regs[i];
+  for (size_t i = 0; i <= 5; ++i) s.frames[s.depth - 1]->regs[i] = Register{};
+  changes_.regs |= 0x3f;
   next_insn_ = callee.start;
   if (log_.Paths()) {
     log_.Append("caller:\n" + FrameText(s, s.depth - 1, maps_, nullptr) + "\n");
@@ -49,11 +44,87 @@ bool Verifier::CallSubprogram(const DecodedInsn& insn) {
   return true;
 }
 
+// Enters `subprogram`, called at insn_.
+void Verifier::PushFrame(State& s, uint32_t subprogram) {
+  ++s.depth;
+  s.frames[s.depth] = pool_.New();
+  Frame& frame = *s.frames[s.depth];
+  frame.callsite = insn_;
+  frame.subprogram = subprogram;
+  frame.written = ~uint64_t{0};  // a new frame: nothing before the call can be read
+  frame.regs[10] = Register::Pointer(RegKind::kStack);
+  frame.regs[10].frame = static_cast<uint8_t>(s.depth);
+}
+
+// A helper that calls a function of the program any number of times: one path
+// goes on behind the helper, another enters the function and comes back to the
+// helper (ReturnFromCallback), until a state there covers it.
+bool Verifier::CallBack(const HelperSpec& helper, const CallInfo& call) {
+  Frame& caller = state().frame();
+  if (helper.id == kLoop) {
+    if (!MarkPrecise(1)) return false;
+    if (!reg(1).IsScalar() || caller.callback_depth >= reg(1).var.wide.umax) {
+      caller.callback_depth = 0;
+      return true;
+    }
+  }
+  if (state().depth + 1 >= kMaxFrames) {
+    return Reject(FindingCode::kCallDepth, {state().depth + 2});
+  }
+  structure_.subprograms[call.callback].is_callback = true;
+  State* other = PushPath(structure_.subprograms[call.callback].start, insn_);
+  if (other == nullptr) return false;
+  ++other->callback_depth;
+  ++other->frame().callback_depth;
+  PushFrame(*other, call.callback);
+  other->frame().in_callback = true;
+  const Frame& from = *other->frames[other->depth - 1];
+  Frame& callee = other->frame();
+  if (helper.id == kLoop) {
+    callee[1] = Register::Unknown();
+    callee[2] = from[3];
+  } else {
+    callee[1] = from[1];
+    callee[2] = Register::Pointer(RegKind::kMapKey);
+    callee[3] = Register::Pointer(RegKind::kMapValue);
+    for (size_t i = 2; i <= 3; ++i) {
+      callee[i].map = from[1].map;
+      callee[i].map_uid = from[1].map_uid;
+    }
+    callee[4] = from[3];
+  }
+  caller.callback_depth = 0;
+  return true;
+}
+
+// Back to the helper, which may call again.
+bool Verifier::ReturnFromCallback() {
+  State& s = state();
+  if (!reg(0).IsScalar()) return Reject(FindingCode::kCallbackNotScalar, {});
+  if (!MarkPrecise(0)) return false;
+  const Scalar value = reg(0).var;
+  if (value.wide.smin < 0 || value.wide.smax > 1) {
+    return Reject(FindingCode::kReturnRange, {"At callback return", BoundsText(value), 0, 1});
+  }
+  next_insn_ = s.frame().callsite;
+  s.frames[s.depth].reset();
+  --s.depth;
+  State* previous = PreviousEntry(s.parent, next_insn_);
+  // What was acquired in there was released in there.
+  if (previous == nullptr || previous->refs.size() != s.refs.size()) {
+    return CheckNoReferences("callback return");
+  }
+  WidenImprecise(*previous, s);
+  print_full_state_ = true;
+  return true;
+}
+
 // Returns to the instruction after the call.
 bool Verifier::ReturnFromSubprogram() {
   State& s = state();
   changes_.regs |= 1;
   if (reg(0).kind == RegKind::kStack) return Reject(FindingCode::kStackPointerReturned, {});
+  if (s.frame().in_callback) return ReturnFromCallback();
   const uint32_t callsite = s.frame().callsite;
   if (log_.Paths()) {
     log_.Append("returning from callee:\n" + FrameText(s, s.depth, maps_, nullptr) + "\n");

@@ -283,6 +283,10 @@ bool Verifier::StepWideLoad(const DecodedInsn& insn) {
     case OpKind::kLoadFunc: {
       const int target = structure_.SubprogramAt(TargetOf(insn, insn_));
       if (target == 0) return Reject(FindingCode::kCallbackIsMain, {});
+      if (program_.data().btf == nullptr ||
+          program_.subprograms()[static_cast<size_t>(target)].btf_type_id == 0) {
+        return Reject(FindingCode::kMissingFuncInfo, {});
+      }
       if (structure_.subprograms[static_cast<size_t>(target)].is_global) {
         return Reject(FindingCode::kCallbackNotStatic, {});
       }
@@ -314,17 +318,6 @@ bool Verifier::StepExit(bool* path_ends) {
   if (!CheckReturnValue()) return false;
   *path_ends = true;
   return true;
-}
-
-// "smin=0 smax=7 ": what Linux says about a bad return value.
-static std::string BoundsText(const Scalar& value) {
-  std::string text;
-  constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
-  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
-  if (value.wide.smin == kMin && value.wide.smax == kMax) return "unknown scalar value ";
-  if (value.wide.smin > kMin) text += "smin=" + std::to_string(value.wide.smin) + " ";
-  if (value.wide.smax < kMax) text += "smax=" + std::to_string(value.wide.smax) + " ";
-  return text;
 }
 
 bool Verifier::CheckReturnValue() {

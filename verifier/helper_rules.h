@@ -60,6 +60,7 @@ enum : uint32_t {
   kTaskStorageDelete = 157,
   kForEachMapElem = 164,
   kSnprintf = 165,
+  kLoop = 181,
   kMapLookupPercpuElem = 195,
   kRingbufReserveDynptr = 198,
   kRingbufSubmitDynptr = 199,

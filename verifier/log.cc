@@ -167,6 +167,17 @@ std::string KindName(const Register& r) {
 
 std::string TnumText(Tnum bits) { return "(" + Hex(bits.value) + "; " + Hex(bits.mask) + ")"; }
 
+// "smin=0 smax=7 ": what Linux says about a bad return value.
+std::string BoundsText(const Scalar& value) {
+  std::string text;
+  constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
+  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+  if (value.wide.smin == kMin && value.wide.smax == kMax) return "unknown scalar value ";
+  if (value.wide.smin > kMin) text += "smin=" + std::to_string(value.wide.smin) + " ";
+  if (value.wide.smax < kMax) text += "smax=" + std::to_string(value.wide.smax) + " ";
+  return text;
+}
+
 std::string RegisterText(const Register& r, std::span<const MapSpec* const> maps, uint32_t frame) {
   std::string out;
   if (r.IsScalar() && r.precise) out += "P";

@@ -58,6 +58,8 @@ struct StateChanges {
 std::string KindName(const Register& reg);
 // "(0x0; 0xff)"
 std::string TnumText(Tnum bits);
+// "smin=0 smax=7 ": the bounds of a return value that is out of range.
+std::string BoundsText(const Scalar& value);
 // One register's value: "R1=" is not included.
 std::string RegisterText(const Register& reg, std::span<const MapSpec* const> maps, uint32_t frame);
 // " R0=0 R10=fp0 fp-8=mmmmmmmm refs=2": a frame, with a leading space before

@@ -225,6 +225,16 @@ Verifier::BacktrackResult Verifier::BacktrackInsn(uint32_t at, int64_t next,
         request.regs[request.frame] = static_cast<uint16_t>(request.regs[request.frame] | wanted);
         return BacktrackResult::kOk;
       }
+      if (info(at).calls_back && next != int64_t{at} + 1) {
+        // Back out of the callback: its arguments are not the caller's.
+        const auto wanted = static_cast<uint16_t>(request.regs[request.frame] & ~kArgsMask);
+        if (request.frame == 0 || wanted != 0 || request.slots[request.frame] != 0) {
+          return BacktrackResult::kGiveUp;
+        }
+        request.regs[request.frame] = 0;
+        --request.frame;
+        return BacktrackResult::kOk;
+      }
       request.ClearReg(0);
       if ((request.regs[request.frame] & kArgsMask) != 0) return BacktrackResult::kGiveUp;
       break;
@@ -232,7 +242,11 @@ Verifier::BacktrackResult Verifier::BacktrackInsn(uint32_t at, int64_t next,
       // Back into the function that returned here; `next` follows its call.
       if (request.frame + 1 >= kMaxFrames || next < 1) return BacktrackResult::kGiveUp;
       const bool wants_r0 = request.HasReg(0);
-      if ((request.regs[request.frame] & kArgsMask) != 0) return BacktrackResult::kGiveUp;
+      // A callback returns to the call itself, whose arguments may be wanted.
+      const bool to_helper = info(static_cast<uint32_t>(next)).calls_back;
+      if (!to_helper && (request.regs[request.frame] & kArgsMask) != 0) {
+        return BacktrackResult::kGiveUp;
+      }
       request.ClearReg(0);
       ++request.frame;
       if (wants_r0) request.SetReg(0);

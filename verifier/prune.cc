@@ -148,6 +148,8 @@ bool Verifier::StackCovers(const Frame& old_frame, const Frame& current, Compare
 
 bool Verifier::FramesEqual(const Frame& old_frame, const Frame& current, uint16_t live,
                            Compare how) {
+  // More rounds of a callback are left to follow from the older state.
+  if (old_frame.callback_depth > current.callback_depth) return false;
   for (size_t i = 0; i < old_frame.regs.size(); ++i) {
     if (how != Compare::kExact && i < 10 && (live >> i & 1) == 0) continue;
     if (!RegisterCovers(old_frame.regs[i], current.regs[i], how)) return false;
@@ -278,10 +280,9 @@ bool Verifier::HitInLoop(State& old_state) {
   return true;
 }
 
-// The nearest state kept at `insn` on this path before `from`.
-State* Verifier::PreviousEntry(State* from, uint32_t insn) {
-  if (from == nullptr) return nullptr;
-  for (State* s = from->parent; s != nullptr; s = s->parent) {
+// The nearest state kept at `insn` on this path, from `first` backwards.
+State* Verifier::PreviousEntry(State* first, uint32_t insn) {
+  for (State* s = first; s != nullptr; s = s->parent) {
     if (s->insn == insn && SameCallsites(*s, state())) return s;
   }
   return nullptr;
@@ -327,14 +328,16 @@ Verifier::Visit Verifier::VisitPrunePoint() {
     ++count;
     if (old_state.insn != insn_) continue;
     if (old_state.branches != 0) {
-      if (may_goto && old_state.may_goto_depth != current.may_goto_depth &&
-          StatesEqual(old_state, current, Compare::kRangeWithin)) {
+      const bool comes_round =
+          here.calls_back || (may_goto && old_state.may_goto_depth != current.may_goto_depth);
+      if (comes_round && StatesEqual(old_state, current, Compare::kRangeWithin)) {
         MarkInLoop(LoopOf(old_state));
         ++old_state.hits;
         return Visit::kSeen;
       }
-      if (StatesMaybeLoop(old_state, current) &&
+      if (!here.calls_back && StatesMaybeLoop(old_state, current) &&
           old_state.may_goto_depth == current.may_goto_depth &&
+          old_state.callback_depth == current.callback_depth &&
           StatesEqual(old_state, current, Compare::kExact)) {
         Reject(FindingCode::kInfiniteLoop, {insn_});
         return Visit::kRefused;

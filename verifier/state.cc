@@ -49,6 +49,7 @@ void FramePool::Take(Frame* taken) {
   frame->callsite = kMainCallsite;
   frame->subprogram = 0;
   frame->in_callback = false;
+  frame->callback_depth = 0;
   frame->read = frame->written = 0;
   constexpr size_t kKeep = 64;
   if (free_.size() < kKeep) free_.push_back(std::move(frame));

@@ -147,6 +147,7 @@ struct Frame {
   uint32_t callsite = kMainCallsite;  // the call instruction, kMainCallsite in the outermost frame
   uint32_t subprogram = 0;
   bool in_callback = false;
+  uint32_t callback_depth = 0;  // rounds of the callback that it called followed so far
   // Stack slots read after this state by paths that go through it, unless
   // written before; and slots written since the state before this one. One bit
   // a slot. Liveness of the stack is computed with them (prune.cc).

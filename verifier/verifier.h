@@ -213,7 +213,7 @@ class Verifier {
   bool IsOnPath(uint32_t loop) const;
   bool HitInLoop(State& old_state);
   uint32_t LoopOf(State& header);
-  State* PreviousEntry(State* from, uint32_t insn);
+  State* PreviousEntry(State* first, uint32_t insn);
   void WidenImprecise(const State& previous, State& current);
 
   // ---- precision.cc
@@ -327,6 +327,9 @@ class Verifier {
   bool CheckGlobalMemory(int reg, uint32_t size);
   const GlobalPrototype* PrototypeOf(uint32_t subprogram);
   bool ReturnFromSubprogram();
+  bool ReturnFromCallback();
+  bool CallBack(const HelperSpec& helper, const CallInfo& call);
+  void PushFrame(State& state, uint32_t subprogram);
   bool CheckStackDepths();
   bool CheckStackDepthFrom(uint32_t subprogram);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The running kernel's verdict on random programs is ours too.
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -65,7 +66,7 @@ TEST(KernelVerdict, OfRandomProgramsIsOurs) {
   const uint64_t seed = seed_text != nullptr ? std::strtoull(seed_text, nullptr, 10) : 1;
   const Environment environment = BuiltinEnvironment(2);
 
-  int accepted = 0, stricter = 0, other_path = 0, shown = 0, too_long = 0;
+  int accepted = 0, stricter = 0, other_path = 0, shown = 0, too_long = 0, undecided = 0;
   for (int i = 0; i < count; ++i) {
     ProgramGenerator generator(seed * 1'000'003 + static_cast<uint64_t>(i));
     const RandomProgram random = generator.Next();
@@ -83,7 +84,18 @@ TEST(KernelVerdict, OfRandomProgramsIsOurs) {
     }
     const kernel_oracle::Verdict kernel =
         kernel_oracle::Judge(for_kernel, {}, {}, kStatistics, kernel_oracle::kXdp);
+    // Linux gave up, or which numbers it forgets in a may_goto loop differs: both
+    // are safe, and neither verdict follows from the other.
+    const std::string line = Line(kernel.log);
+    const bool has_may_goto = std::any_of(random.insns.begin(), random.insns.end(),
+                                          [](const Insn& insn) { return insn.code == 0xe5; });
+    const bool gave_up = line.find("too large") != std::string::npos ||
+                         line.find("too complex") != std::string::npos;
     const bool same = ours.report.accepted == kernel.accepted;
+    if (!same && (gave_up || has_may_goto)) {
+      ++undecided;
+      continue;
+    }
     accepted += kernel.accepted ? 1 : 0;
     const std::string reason = ours.report.accepted ? "" : ours.report.findings[0].message;
     if (same && ours.report.statistics.processed != ProcessedByKernel(kernel.log)) ++other_path;
@@ -91,9 +103,9 @@ TEST(KernelVerdict, OfRandomProgramsIsOurs) {
     if (!same && kernel.accepted) ++stricter;
     if (shown++ < 5 || (!same && ours.report.accepted)) {
       const std::string text = "program " + std::to_string(i) + ": kernel " +
-                               (kernel.accepted ? "accepts" : "says: " + Line(kernel.log)) +
-                               "\n  skep " + (reason.empty() ? "accepts" : "says: " + reason) +
-                               "\n" + DisassembleProgram(random.insns);
+                               (kernel.accepted ? "accepts" : "says: " + line) + "\n  skep " +
+                               (reason.empty() ? "accepts" : "says: " + reason) + "\n" +
+                               DisassembleProgram(random.insns);
       if (!same && ours.report.accepted) {
         ADD_FAILURE() << text;
       } else {
@@ -103,10 +115,12 @@ TEST(KernelVerdict, OfRandomProgramsIsOurs) {
   }
   std::printf(
       "%d programs, kernel accepts %d, skep stricter %d, other messages %d, "
-      "other number of processed instructions %d, left out as too long %d\n",
-      count, accepted, stricter, shown - stricter, other_path, too_long);
+      "other number of processed instructions %d, left out as too long %d, "
+      "undecided %d\n",
+      count, accepted, stricter, shown - stricter, other_path, too_long, undecided);
   EXPECT_GT(accepted, count / 20) << "the generator makes too few safe programs";
   EXPECT_LE(stricter, count / 100);
+  EXPECT_LE(undecided, count / 100);
 }
 
 }  // namespace

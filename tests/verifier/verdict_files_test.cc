@@ -10,10 +10,11 @@
 #include <sstream>
 #include <string>
 
+#include <gtest/gtest.h>
+
 #include "skep/program.h"
 #include "skep/verify.h"
 
-#include <gtest/gtest.h>
 #include "verifier/findings.h"
 #include "verifier/findings_doc.h"
 #include "vm/program_types.h"
@@ -100,14 +101,20 @@ TEST(RejectFiles, AreRejectedForTheReasonTheyName) {
 // Reasons that need more than a test file can say. BTF: kernel_objects_test.cc,
 // which needs Linux's own test objects; a frozen map, a budget, a licence, code
 // that no assembler makes: findings_test.cc.
-constexpr FindingCode kNeedsBtf[] = {
-    FindingCode::kStackWithTailCall,    FindingCode::kTracingMapField,
-    FindingCode::kSocketFilterSpinLock, FindingCode::kSpecialField,
-    FindingCode::kInvalidGlobalArgs,    FindingCode::kGlobalNotScalar,
-    FindingCode::kGlobalReturn,         FindingCode::kGlobalArgKind,
-    FindingCode::kGlobalTooManyArgs,    FindingCode::kCallbackNotStatic,
-    FindingCode::kCallbackIsMain,       FindingCode::kKeyWrite,
-    FindingCode::kReadOnlyMemory};
+constexpr FindingCode kNeedsBtf[] = {FindingCode::kStackWithTailCall,
+                                     FindingCode::kTracingMapField,
+                                     FindingCode::kSocketFilterSpinLock,
+                                     FindingCode::kSpecialField,
+                                     FindingCode::kCallbackNotScalar,
+                                     FindingCode::kInvalidGlobalArgs,
+                                     FindingCode::kGlobalNotScalar,
+                                     FindingCode::kGlobalReturn,
+                                     FindingCode::kGlobalArgKind,
+                                     FindingCode::kGlobalTooManyArgs,
+                                     FindingCode::kCallbackNotStatic,
+                                     FindingCode::kCallbackIsMain,
+                                     FindingCode::kKeyWrite,
+                                     FindingCode::kReadOnlyMemory};
 constexpr FindingCode kNeedsCode[] = {
     FindingCode::kIllegalInstruction,  FindingCode::kJumpIntoWide,
     FindingCode::kCallOutOfRange,      FindingCode::kTooManySubprograms,

@@ -4,7 +4,6 @@
 
 #include <bit>
 
-#include "base/check.h"
 #include "verifier/verifier.h"
 
 namespace skep::verifier {
@@ -142,7 +141,6 @@ bool Verifier::WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, 
 }
 
 bool Verifier::WriteStackVariable(int number, int64_t off, int size, int value_reg) {
-  SKEP_CHECK(allow_ptr_leaks());  // others never get such a pointer (CheckUnprivilegedArithmetic)
   const Register pointer = reg(number);
   Frame& frame = *state().frames[pointer.frame];
   const int64_t low = pointer.var.wide.smin + off;
@@ -155,6 +153,10 @@ bool Verifier::WriteStackVariable(int number, int64_t off, int size, int value_r
     StackSlot& slot = frame.stack[static_cast<size_t>(SlotOf(i))];
     StackByte& byte = slot.bytes[ByteOf(i)];
     TouchSlot(pointer.frame, i);
+    // The write may miss this byte: what was there must not become readable.
+    if (!allow_ptr_leaks() && byte != StackByte::kMisc && byte != StackByte::kZero) {
+      return Reject(FindingCode::kVarWriteOverPointer, {insn_, i});
+    }
     if (zero && byte == StackByte::kSpill && slot.IsScalarSpill() && slot.reg.IsNullConstant()) {
       zero_used = true;
       continue;

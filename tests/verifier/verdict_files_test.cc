@@ -128,9 +128,10 @@ constexpr FindingCode kNeedsCode[] = {
     FindingCode::kReturnRange,         FindingCode::kSnprintfSize,
     FindingCode::kCallDepthStatic};
 // Guards that no program of today's types and helpers can reach.
-constexpr FindingCode kGuards[] = {FindingCode::kNoSuchMap, FindingCode::kNotAcquired,
-                                   FindingCode::kStackUninitialisedVar, FindingCode::kStorageFlags,
-                                   FindingCode::kHelperInProbe};
+constexpr FindingCode kGuards[] = {
+    FindingCode::kVarWriteOverPointer, FindingCode::kStackUninitialisedVar,
+    FindingCode::kNoSuchMap,           FindingCode::kNotAcquired,
+    FindingCode::kStorageFlags,        FindingCode::kHelperInProbe};
 
 TEST(RejectFiles, ThereIsOneForEachReason) {
   std::set<int> covered;

@@ -379,7 +379,7 @@ TEST_F(HelperBesideKernel, OffersEachProgramTypeTheSameHelpers) {
       const Fd fd = test::KernelProgramLoad(
           static_cast<uint32_t>(p.type),
           test::Join({test::CallHelper(static_cast<int32_t>(id)), test::Mov(0, 1), test::Exit()}),
-          &log, p.attach);
+          &log, {.attach_type = p.attach});
       ASSERT_NE(fd.get(), -EPERM);
       bool theirs = true;
       for (const char* refusal :

@@ -176,8 +176,8 @@ TEST(DecodeRules, AreThoseThatLinuxNamed) {
 }
 
 TEST(DecodeRules, LinuxStillNamesTheRecordedOnes) {
-  if (const std::string why = kernel_oracle::WhyUnavailable(); !why.empty()) GTEST_SKIP() << why;
-  if (!kernel_oracle::KernelIsAtLeast(6, 18)) {
+  if (const std::string why = test::WhyNoKernel(); !why.empty()) GTEST_SKIP() << why;
+  if (!test::KernelIsAtLeast(6, 18)) {
     GTEST_SKIP() << "the verdicts are those of Linux 6.18, this kernel is older";
   }
   const kernel_oracle::ArrayMap map(kMapFd);

@@ -50,8 +50,8 @@ std::string KernelText(const DecodedInsn& insn) {
 }
 
 TEST(Disassemble, IsWhatTheKernelsLogPrints) {
-  if (const std::string why = kernel_oracle::WhyUnavailable(); !why.empty()) GTEST_SKIP() << why;
-  if (!kernel_oracle::KernelIsAtLeast(6, 18)) GTEST_SKIP() << "some operations need Linux 6.18";
+  if (const std::string why = test::WhyNoKernel(); !why.empty()) GTEST_SKIP() << why;
+  if (!test::KernelIsAtLeast(6, 18)) GTEST_SKIP() << "some operations need Linux 6.18";
   const Names names;
   int compared = 0;
   for (size_t i = 0; i < kOpTable.size(); ++i) {

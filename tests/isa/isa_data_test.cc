@@ -122,8 +122,8 @@ std::vector<uint8_t> Bytes(const std::string& hex) {
 // Files whose program takes its memory from r1 as plain memory have no twin in
 // the kernel; all others run there as socket filters.
 TEST(IsaData, TheKernelGivesTheSameResults) {
-  if (const std::string why = kernel_oracle::WhyUnavailable(); !why.empty()) GTEST_SKIP() << why;
-  if (!kernel_oracle::KernelIsAtLeast(6, 18)) GTEST_SKIP() << "some operations need Linux 6.18";
+  if (const std::string why = test::WhyNoKernel(); !why.empty()) GTEST_SKIP() << why;
+  if (!test::KernelIsAtLeast(6, 18)) GTEST_SKIP() << "some operations need Linux 6.18";
   int ran = 0;
   for (DataFile& file : AllFiles()) {
     SCOPED_TRACE(file.stem);

@@ -208,7 +208,7 @@ TEST(Ringbuf, LaysOutItsPagesAsTheKernel) {
                        test::Mov(2, bytes),
                        test::Mov(3, 0),
                        test::CallHelper(131),
-                       {0x0000000000010055},  // if r0 != 0 goto +1
+                       {Insn{.code = 0x55, .off = 1}},  // if r0 != 0 goto +1
                        test::Exit(),
                        test::MovReg(1, 0),
                        test::Mov(2, 0),

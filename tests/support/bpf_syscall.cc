@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/bpf_syscall.h"
 
+#include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <memory>
 
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 namespace skep::test {
@@ -41,7 +46,10 @@ struct LoadAttr {
   uint32_t kernel_version, flags;
   char name[16];
   uint32_t ifindex, attach_type;
+  uint8_t debug_info[48];
+  uint64_t fd_array;
 };
+static_assert(offsetof(LoadAttr, fd_array) == 120);
 struct RunAttr {
   uint32_t fd, result, in_size, out_size;
   uint64_t in, out;
@@ -57,9 +65,14 @@ int Bpf(Command command, Attr& attr) {
 
 uint64_t Address(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
-uint64_t Encode(uint8_t code, int dst, int src, int16_t offset, int32_t imm) {
-  return code | static_cast<uint64_t>(dst | src << 4) << 8 |
-         uint64_t{static_cast<uint16_t>(offset)} << 16 | uint64_t{static_cast<uint32_t>(imm)} << 32;
+Insn Encode(uint8_t code, int dst, int src, int16_t offset, int32_t imm) {
+  Insn insn;
+  insn.code = code;
+  insn.dst = static_cast<uint8_t>(dst) & 15;
+  insn.src = static_cast<uint8_t>(src) & 15;
+  insn.off = offset;
+  insn.imm = imm;
+  return insn;
 }
 
 int Element(Command command, const Fd& map, const void* key, const void* value, uint64_t flags) {
@@ -81,6 +94,15 @@ std::string WhyNoKernel() {
   spec.max_entries = 1;
   const Fd fd = KernelMapCreate(spec);
   return fd.ok() ? std::string() : std::string("bpf(2) is refused: ") + std::strerror(-fd.get());
+}
+
+bool KernelIsAtLeast(int major, int minor) {
+  utsname name{};
+  int found_major = 0, found_minor = 0;
+  if (uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &found_major, &found_minor) != 2) {
+    return false;
+  }
+  return found_major > major || (found_major == major && found_minor >= minor);
 }
 
 uint32_t PossibleCpus() {
@@ -144,27 +166,30 @@ Insns Join(std::initializer_list<Insns> parts) {
   return all;
 }
 
-Fd KernelProgramLoad(uint32_t type, const Insns& insns, std::string* log, uint32_t attach_type) {
+Fd KernelProgramLoad(uint32_t type, std::span<const Insn> insns, std::string* log,
+                     const LoadOptions& options) {
   static const char kLicense[] = "GPL";
   LoadAttr attr{};
   attr.type = type;
   attr.insn_count = static_cast<uint32_t>(insns.size());
   attr.insns = Address(insns.data());
   attr.license = Address(kLicense);
-  attr.attach_type = attach_type;
+  attr.attach_type = options.attach_type;
+  attr.fd_array = options.fd_array.empty() ? 0 : Address(options.fd_array.data());
+  std::unique_ptr<char[]> buffer;
   if (log != nullptr) {
-    log->assign(65536, '\0');
-    attr.log_level = 1;
-    attr.log_size = static_cast<uint32_t>(log->size());
-    attr.log_buffer = Address(log->data());
+    buffer = std::make_unique_for_overwrite<char[]>(options.log_size);
+    buffer[0] = '\0';
+    attr.log_level = options.log_level;
+    attr.log_size = static_cast<uint32_t>(options.log_size);
+    attr.log_buffer = Address(buffer.get());
   }
   Fd fd(Bpf(kProgramLoad, attr));
-  if (log != nullptr) log->resize(std::strlen(log->c_str()));
+  if (log != nullptr) *log = buffer.get();
   return fd;
 }
 
-int KernelProgramRun(const Fd& program, uint32_t* result) {
-  const std::vector<std::byte> packet(64);
+int KernelProgramRun(const Fd& program, std::span<const uint8_t> packet, uint32_t* result) {
   RunAttr attr{};
   attr.fd = static_cast<uint32_t>(program.get());
   attr.in = Address(packet.data());
@@ -172,6 +197,10 @@ int KernelProgramRun(const Fd& program, uint32_t* result) {
   const int error = Bpf(kProgramRun, attr);
   *result = attr.result;
   return error;
+}
+
+int KernelProgramRun(const Fd& program, uint32_t* result) {
+  return KernelProgramRun(program, std::array<uint8_t, 64>{}, result);
 }
 
 }  // namespace skep::test

@@ -11,12 +11,15 @@
 #include <string>
 #include <vector>
 
+#include "skep/insn.h"
 #include "skep/map_spec.h"
 
 namespace skep::test {
 
 // Why the kernel cannot be asked; empty if it can.
 std::string WhyNoKernel();
+// True if the kernel is at least this release.
+bool KernelIsAtLeast(int major, int minor);
 // The kernel's number of possible CPUs.
 uint32_t PossibleCpus();
 
@@ -43,8 +46,8 @@ int KernelMapNextKey(const Fd& map, const void* key, void* next);
 int KernelMapLookupAndDelete(const Fd& map, const void* key, void* value);
 int KernelMapFreeze(const Fd& map);
 
-// Raw instructions; what the tests of helpers need.
-using Insns = std::vector<uint64_t>;
+// What the tests of helpers need of instructions.
+using Insns = std::vector<Insn>;
 Insns Mov(int dst, int32_t value);
 Insns MovReg(int dst, int src);
 Insns AddImm(int dst, int32_t value);
@@ -56,9 +59,19 @@ Insns CallHelper(int32_t id);
 Insns Exit();
 Insns Join(std::initializer_list<Insns> parts);
 
-Fd KernelProgramLoad(uint32_t type, const Insns& insns, std::string* log = nullptr,
-                     uint32_t attach_type = 0);
-// BPF_PROG_TEST_RUN on a packet of zeros; r0's low half goes to `result`.
+struct LoadOptions {
+  uint32_t attach_type = 0;
+  std::span<const int> fd_array = {};
+  // 1: why the program is refused; 2: every instruction; 4: the counts alone.
+  uint32_t log_level = 1;
+  size_t log_size = size_t{1} << 16;  // a longer log fails with -ENOSPC
+};
+// Without `log` the kernel writes none.
+Fd KernelProgramLoad(uint32_t type, std::span<const Insn> insns, std::string* log = nullptr,
+                     const LoadOptions& options = {});
+// BPF_PROG_TEST_RUN on the packet, at least 14 bytes, or on 64 zeros; r0's low
+// half goes to `result`.
+int KernelProgramRun(const Fd& program, std::span<const uint8_t> packet, uint32_t* result);
 int KernelProgramRun(const Fd& program, uint32_t* result);
 
 }  // namespace skep::test

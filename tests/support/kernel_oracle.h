@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The running Linux kernel as judge: loads raw instruction slots through bpf(2)
-// and runs them. Only what the tests of isa need; no map or program outlives
-// its object.
+// and runs them. No map or program outlives its object. Whether there is a
+// kernel to ask, and which, says tests/support/bpf_syscall.h.
 //
 // Threads: one.
 
@@ -15,26 +15,19 @@
 
 #include "skep/insn.h"
 
+#include "tests/support/bpf_syscall.h"
+
 namespace skep::kernel_oracle {
-
-// Empty if bpf(2) may be used, else the reason why a test must be skipped.
-std::string WhyUnavailable();
-
-// True if the kernel is at least this release.
-bool KernelIsAtLeast(int major, int minor);
 
 // An array map with one element of 64 bytes, for programs to refer to.
 class ArrayMap {
  public:
   // Takes descriptor number `fd`, so that programs can hold a fixed number.
   explicit ArrayMap(int fd);
-  ~ArrayMap();
-  ArrayMap(const ArrayMap&) = delete;
-  ArrayMap& operator=(const ArrayMap&) = delete;
-  int fd() const { return fd_; }
+  int fd() const { return fd_.get(); }
 
  private:
-  int fd_;
+  test::Fd fd_;
 };
 
 struct Verdict {
@@ -49,9 +42,9 @@ struct Verdict {
 // Linux's numbers of program types.
 inline constexpr uint32_t kSocketFilter = 1, kSchedCls = 3, kXdp = 6;
 
-// Loads `code`, as a socket filter unless `program_type` says other; with a packet of at least 14 bytes also runs
-// it. `fd_array` may be empty. Log level 1 says why a program is refused, 2 prints
-// every instruction; the log holds 64 KiB, and a longer one fails with ENOSPC.
+// Loads `code`, as a socket filter unless `program_type` says other; with a
+// packet of at least 14 bytes also runs it. `fd_array` may be empty. The log
+// level is that of test::LoadOptions; a log longer than 64 KiB fails with ENOSPC.
 Verdict Judge(std::span<const Insn> code, std::span<const int> fd_array = {},
               std::span<const uint8_t> packet = {}, int log_level = 1,
               uint32_t program_type = kSocketFilter);

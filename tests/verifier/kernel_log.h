@@ -6,61 +6,35 @@
 #define SKEP_TESTS_VERIFIER_KERNEL_LOG_H_
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include "skep/insn.h"
 
+#include "tests/support/bpf_syscall.h"
 #include "verifier/scalar.h"
 
 namespace skep::verifier {
-
-inline constexpr int kProgLoad = 5;      // BPF_PROG_LOAD
-inline constexpr int kSocketFilter = 1;  // BPF_PROG_TYPE_SOCKET_FILTER
-inline constexpr size_t kLogSize = 1 << 20;
-
-// The head of union bpf_attr for BPF_PROG_LOAD.
-struct ProgLoadAttr {
-  uint32_t prog_type = 0;
-  uint32_t insn_cnt = 0;
-  uint64_t insns = 0;
-  uint64_t license = 0;
-  uint32_t log_level = 0;
-  uint32_t log_size = 0;
-  uint64_t log_buf = 0;
-  uint32_t rest[20] = {};
-};
 
 struct LoadResult {
   int error = 0;  // errno, 0 if the kernel accepted
   std::string log;
 };
 
-inline LoadResult Load(const std::vector<Insn>& code) {
-  static std::vector<char> log(kLogSize);
-  log[0] = '\0';
-  ProgLoadAttr attr;
-  attr.prog_type = kSocketFilter;
-  attr.insn_cnt = static_cast<uint32_t>(code.size());
-  attr.insns = reinterpret_cast<uint64_t>(code.data());
-  attr.license = reinterpret_cast<uint64_t>("GPL");
-  attr.log_level = 2;
-  attr.log_size = static_cast<uint32_t>(log.size());
-  attr.log_buf = reinterpret_cast<uint64_t>(log.data());
-  const long fd = syscall(SYS_bpf, kProgLoad, &attr, sizeof(attr));
-  LoadResult result{fd < 0 ? errno : 0, log.data()};
-  if (fd >= 0) close(static_cast<int>(fd));
+inline LoadResult Load(std::span<const Insn> code) {
+  constexpr uint32_t kSocketFilter = 1, kEveryInsn = 2;
+  LoadResult result;
+  const test::Fd program = test::KernelProgramLoad(
+      kSocketFilter, code, &result.log, {.log_level = kEveryInsn, .log_size = size_t{1} << 20});
+  result.error = program.ok() ? 0 : -program.get();
   return result;
 }
 

@@ -52,8 +52,8 @@ std::string Line(const std::string& log) {
 }
 
 TEST(KernelVerdict, OfRandomProgramsIsOurs) {
-  if (const std::string why = kernel_oracle::WhyUnavailable(); !why.empty()) GTEST_SKIP() << why;
-  if (!kernel_oracle::KernelIsAtLeast(6, 18)) GTEST_SKIP() << "the rules are those of Linux 6.18";
+  if (const std::string why = test::WhyNoKernel(); !why.empty()) GTEST_SKIP() << why;
+  if (!test::KernelIsAtLeast(6, 18)) GTEST_SKIP() << "the rules are those of Linux 6.18";
   constexpr int kMapFd = 900;
   // Longer programs are left out, so that the test ends soon.
   constexpr uint64_t kMostInsns = 20'000;

@@ -5,7 +5,6 @@
 // Needs bpf(2).
 
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <map>
 #include <random>
@@ -256,10 +255,7 @@ bool Compare(const Registers* shown, int r, const Scalar& ours, Tally* tally, st
 
 // The reason why there is nothing to compare with, or "".
 std::string WhyNot() {
-  const LoadResult probe = Load(Generator(1).code());
-  if (probe.error == EPERM || probe.error == ENOSYS || probe.error == EACCES) {
-    return std::string("bpf(2) is refused: ") + std::strerror(probe.error);
-  }
+  if (std::string reason = test::WhyNoKernel(); !reason.empty()) return reason;
   utsname system{};
   uname(&system);
   if (std::strncmp(system.release, "6.18.", 5) != 0) {

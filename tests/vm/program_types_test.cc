@@ -14,24 +14,23 @@ namespace {
 
 constexpr uint32_t kNoSleep = 0;
 
-uint64_t Word(uint8_t code, int dst, int src, int16_t off, int32_t imm) {
-  return uint64_t{code} | static_cast<uint64_t>(dst) << 8 | static_cast<uint64_t>(src) << 12 |
-         uint64_t{static_cast<uint16_t>(off)} << 16 | uint64_t{static_cast<uint32_t>(imm)} << 32;
-}
-
 // BPF_SIZE bits by log2 of the bytes.
 constexpr uint8_t kSizeBits[] = {0x10, 0x08, 0x00, 0x18};
 
 bool KernelAllows(const ProgramType& type, uint32_t offset, int log2, bool store) {
   constexpr uint8_t kLdxMem = 0x61, kStMem = 0x62;
-  const auto off = static_cast<int16_t>(offset);
-  const uint64_t access = store
-                              ? Word(static_cast<uint8_t>(kStMem | kSizeBits[log2]), 1, 0, off, 0)
-                              : Word(static_cast<uint8_t>(kLdxMem | kSizeBits[log2]), 0, 1, off, 0);
+  Insn access{.off = static_cast<int16_t>(offset)};
+  if (store) {
+    access.code = kStMem | kSizeBits[log2];
+    access.dst = 1;
+  } else {
+    access.code = kLdxMem | kSizeBits[log2];
+    access.src = 1;
+  }
   const uint32_t attach = type.attach_types.empty() ? kNoSleep : type.attach_types[0];
   const test::Fd fd = test::KernelProgramLoad(static_cast<uint32_t>(type.id),
                                               test::Join({{access}, test::Mov(0, 0), test::Exit()}),
-                                              nullptr, attach);
+                                              nullptr, {.attach_type = attach});
   return fd.ok();
 }
 

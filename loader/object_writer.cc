@@ -60,8 +60,16 @@ class Writer {
   }
 
  private:
-  static constexpr uint16_t kCodeSection = 1, kMapsSection = 2, kRelocationSection = 4,
-                            kSymbolSection = 5, kStringSection = 6;
+  // Numbers of sections, in the order of Run.
+  enum : uint16_t {
+    kNullSection,
+    kCodeSection,
+    kMapsSection,
+    kLicenseSection,
+    kRelocationSection,
+    kSymbolSection,
+    kStringSection,
+  };
 
   Result<void> CheckMaps() const {
     for (const MapSpec& map : program_.maps) {

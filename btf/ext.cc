@@ -87,22 +87,27 @@ Result<BtfExt> BtfExt::Parse(std::span<const std::byte> bytes, const Btf& btf) {
   BtfExt ext;
   SKEP_TRY(const ByteReader functions, table(8, "func_info"));
   SKEP_TRY(ext.functions, ReadTable<FuncInfo>(functions, btf, "func_info"));
-  for (const auto& section : ext.functions)
-    for (const FuncInfo& info : section.records)
+  for (const auto& section : ext.functions) {
+    for (const FuncInfo& info : section.records) {
       if (info.type_id >= btf.type_count() || btf.kind(info.type_id) != Kind::kFunc)
         return Malformed(fmt::format("func_info of section {} names type {}, which is no function",
                                      section.section, info.type_id));
+    }
+  }
   SKEP_TRY(const ByteReader lines, table(16, "line_info"));
   SKEP_TRY(ext.lines, ReadTable<LineInfo>(lines, btf, "line_info"));
   if (*header_size >= kHeaderWithCore) {
     SKEP_TRY(const ByteReader core, table(24, "core_relo"));
     SKEP_TRY(ext.core_relocations, ReadTable<CoreRelocation>(core, btf, "core_relo"));
-    for (const auto& section : ext.core_relocations)
-      for (const CoreRelocation& relocation : section.records)
-        if (relocation.type_id >= btf.type_count())
+    for (const auto& section : ext.core_relocations) {
+      for (const CoreRelocation& relocation : section.records) {
+        if (relocation.type_id >= btf.type_count()) {
           return Malformed(
               fmt::format("core_relo of section {} names type {}, which does not exist",
                           section.section, relocation.type_id));
+        }
+      }
+    }
   }
   return ext;
 }

@@ -44,7 +44,7 @@ Effect EffectOfCall(const ExecProgram& exec, uint32_t index) {
       const HelperSpec* spec = exec.HelperAt(exec.insns[index]).spec;
       if (spec == nullptr || spec->id >= kFirstHostHelperId) return {kArgs, kClobbered};
       RegSet reads = 0;
-      for (Reg i = 0; i < spec->args.size(); ++i) {
+      for (size_t i = 0; i < spec->args.size(); ++i) {
         if (spec->args[i].kind != ArgKind::kNone) reads |= Bit(static_cast<Reg>(i + 1));
       }
       return {reads, kClobbered};

@@ -186,11 +186,12 @@ Result<std::pair<MapSpec, MapPlace>> ReadDefinition(const btf::Btf& btf,
   const uint32_t type = btf.SkipModifiers(btf.type(variable.type).size_or_type);
   if (btf.kind(type) != btf::Kind::kStruct) return Malformed("is no struct");
   const uint64_t size = *btf.SizeOf(type);
-  if (variable.offset >= end || size > end - variable.offset)
+  if (variable.offset >= end || size > end - variable.offset) {
     return Malformed(
         fmt::format("{} bytes at offset {} overlap another map or end beyond the "
                     "section",
                     size, variable.offset));
+  }
   DefinitionReader reader(btf, std::string(btf.name(variable.type)), false);
   SKEP_TRY(MapSpec spec, reader.Read(type));
   MapPlace place;

@@ -20,18 +20,20 @@ Result<FunctionTable> FunctionTable::Read(const ElfFile& elf) {
     const Section& section = elf.sections()[symbol.section];
     if (!section.IsCode()) continue;
     if (symbol.size == 0 || symbol.size % kInsnSize != 0 || symbol.value % kInsnSize != 0 ||
-        symbol.value > section.size || symbol.size > section.size - symbol.value)
+        symbol.value > section.size || symbol.size > section.size - symbol.value) {
       return Error{ErrorCode::kMalformedObject,
                    fmt::format("function {}: {} bytes at offset {} of section {}, need whole "
                                "instructions inside its {} bytes",
                                symbol.name, symbol.size, symbol.value, section.name, section.size)};
+    }
     if (symbol.name.empty() || symbol.name.size() > kMaxNameLength ||
-        section.name.size() > kMaxNameLength)
+        section.name.size() > kMaxNameLength) {
       return Error{
           ErrorCode::kMalformedObject,
           fmt::format("function at offset {} of section {}: its or the section's name is "
                       "empty or longer than {} bytes",
                       symbol.value, section.name.substr(0, kMaxNameLength), kMaxNameLength)};
+    }
     Function function;
     function.name = symbol.name;
     function.section = symbol.section;

@@ -21,10 +21,11 @@ Result<MapSpec> ReadDefinition(ByteReader bytes, std::string_view name) {
   uint32_t fields[kFields] = {};
   for (uint64_t i = 0; i < kFields && bytes.Contains(4 * i, 4); ++i)
     fields[i] = *bytes.Read<uint32_t>(4 * i);
-  for (uint64_t at = 4 * kFields; at < bytes.size(); ++at)
+  for (uint64_t at = 4 * kFields; at < bytes.size(); ++at) {
     if (*bytes.Read<uint8_t>(at) != 0)
       return Error{ErrorCode::kUnsupported,
                    fmt::format("byte {} of the definition is set, need struct bpf_map_def", at)};
+  }
   MapSpec spec;
   spec.name = name;
   spec.type = static_cast<MapType>(fields[0]);
@@ -62,10 +63,11 @@ Result<void> ReadLegacyMaps(const ElfFile& elf, MapTable& table) {
     const uint64_t end = i + 1 < symbols.size() ? symbols[i + 1]->value : section->size;
     const uint64_t size = symbol.size != 0 ? symbol.size : end - symbol.value;
     const auto bytes = ByteReader(section->data).Slice(symbol.value, size);
-    if (!bytes || symbol.value > end || size == 0 || size > end - symbol.value)
+    if (!bytes || symbol.value > end || size == 0 || size > end - symbol.value) {
       return at({ErrorCode::kMalformedObject,
                  fmt::format("{} bytes at offset {} overlap another map or end beyond {}", size,
                              symbol.value, section->size)});
+    }
     auto spec = ReadDefinition(ByteReader(*bytes), symbol.name);
     if (!spec) return at(std::move(spec).error());
     table.Add(*std::move(spec), {0, index, symbol.value, size, false});

@@ -202,11 +202,12 @@ Result<void> Linker::ResolveSlot(Frame& frame, const Relocation* relocation) {
     frame.slot += 2;
     return ResolveWideLoad(here, &insn, relocation);
   }
-  if (relocation != nullptr)
+  if (relocation != nullptr) {
     return Malformed(
         fmt::format("{}: relocation of an instruction with opcode {:#04x}, need a "
                     "call or a wide load",
                     Where(frame), insn.code));
+  }
   ++frame.slot;
   return {};
 }

@@ -48,16 +48,18 @@ Result<void> CheckMapReferences(const ProgramData& data) {
 
 Result<Program> Program::Create(ProgramData data) {
   if (data.insns.empty()) return Error{ErrorCode::kInvalidArgument, "no instructions", E2BIG};
-  if (data.insns.size() > kMaxSlots)
+  if (data.insns.size() > kMaxSlots) {
     return Error{ErrorCode::kResourceLimit,
                  fmt::format("{} instructions, need at most {}", data.insns.size(), kMaxSlots),
                  E2BIG};
+  }
   SKEP_TRY_VOID(CheckSubprograms(data));
   SKEP_TRY_VOID(CheckMapReferences(data));
-  for (size_t i = 0; i < data.lines.size(); ++i)
+  for (size_t i = 0; i < data.lines.size(); ++i) {
     if (data.lines[i].insn >= data.insns.size() ||
         (i > 0 && data.lines[i].insn < data.lines[i - 1].insn))
       return Invalid(fmt::format("line info {} is for insn {}", i, data.lines[i].insn));
+  }
   return Program(std::make_shared<const ProgramData>(std::move(data)));
 }
 

@@ -32,6 +32,7 @@ int Map::DoHostUpdate(const std::byte*, const std::byte*, uint64_t) noexcept { r
 int Map::DoHostDelete(const std::byte*) noexcept { return -EOPNOTSUPP; }
 int Map::DoHostLookupAndDelete(const std::byte*, std::byte*) noexcept { return -kEnotsupp; }
 int Map::DoNextKey(const std::byte*, std::byte*) noexcept { return -EOPNOTSUPP; }
+// NOLINTNEXTLINE(performance-unnecessary-value-param): maps of maps keep it.
 int Map::DoSetMap(const std::byte*, std::shared_ptr<Map>, uint64_t) noexcept { return -EINVAL; }
 
 // A writer first says that it writes, then looks whether the map is frozen;

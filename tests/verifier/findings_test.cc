@@ -8,10 +8,11 @@
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "skep/program.h"
 #include "skep/verify.h"
 
-#include <gtest/gtest.h>
 #include "vm/program_types.h"
 #include "vm/test_file.h"
 

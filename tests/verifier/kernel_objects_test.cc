@@ -11,10 +11,11 @@
 #include <map>
 #include <string>
 
+#include <gtest/gtest.h>
+
 #include "skep/program.h"
 #include "skep/verify.h"
 
-#include <gtest/gtest.h>
 #include "vm/program_types.h"
 
 namespace skep::verifier {

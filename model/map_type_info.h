@@ -13,6 +13,7 @@
 #include <span>
 #include <string_view>
 
+#include "skep/helper.h"
 #include "skep/map_spec.h"
 
 namespace skep::model {
@@ -42,8 +43,10 @@ struct MapTypeInfo {
   uint16_t fields = 0;                // SpecialField
   std::array<uint16_t, 8> helpers{};  // ids, then zeros
 
-  // Whether the helper takes this type as its map argument.
+  // Whether the helper takes this type as its map argument. A helper of the
+  // host's own takes what map_update_elem takes.
   constexpr bool TakenBy(uint32_t helper_id) const {
+    if (helper_id >= kFirstHostHelperId) helper_id = 2;
     if (helper_id == 0) return false;
     for (const uint16_t id : helpers) {
       if (id == helper_id) return true;

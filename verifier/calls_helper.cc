@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "model/map_type_info.h"
 #include "verifier/helper_rules.h"
 #include "verifier/verifier.h"
 
@@ -151,7 +152,8 @@ bool Verifier::CheckHelperRules(const HelperSpec& helper, CallInfo& call) {
 bool Verifier::CheckMapHelper(const HelperSpec& helper, const CallInfo& call) {
   if (!call.has_map) return true;
   const MapType type = map(call.map).type;
-  if (MapSuitsHelper(type, helper.id)) return true;
+  const model::MapTypeInfo* info = model::FindMapType(type);
+  if (info != nullptr && info->TakenBy(helper.id)) return true;
   return Reject(FindingCode::kMapHelperMismatch,
                 {static_cast<uint32_t>(type), HelperName(helper), helper.id});
 }

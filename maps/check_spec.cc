@@ -101,9 +101,12 @@ struct Checker {
   }
 
   Result<void> Hash(bool per_cpu, bool lru) const {
-    SKEP_TRY_VOID(Flags(lru ? uint32_t{kMapNoPrealloc} : 0));
+    SKEP_TRY_VOID(Flags((lru ? uint32_t{kMapNoPrealloc} : 0) | kMapNumaNode));
     if (lru && (spec.flags & kMapNoPrealloc) != 0) {
       return Refuse(ErrorCode::kUnsupported, kEnotsupp, "BPF_F_NO_PREALLOC is not for LRU maps");
+    }
+    if (per_cpu && (spec.flags & kMapNumaNode) != 0) {
+      return Invalid("BPF_F_NUMA_NODE is not for per-CPU maps");
     }
     SKEP_TRY_VOID(SomeEntries());
     SKEP_TRY_VOID(SomeKey());

@@ -31,7 +31,7 @@ class Memory {
  public:
   explicit Memory(uint32_t size, bool frozen = false, std::string_view text = {})
       : bytes_(size), map_(test::KernelMapCreate(Spec(size, frozen))) {
-    std::memcpy(bytes_.data(), text.data(), text.size());
+    if (!text.empty()) std::memcpy(bytes_.data(), text.data(), text.size());
     if (!text.empty() || frozen) Push();
     if (frozen) {
       EXPECT_EQ(test::KernelMapFreeze(map_), 0);

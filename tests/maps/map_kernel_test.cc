@@ -236,9 +236,11 @@ TEST(CheckMapSpec, RefusesWhatTheKernelRefusesWithItsErrno) {
   std::mt19937 random(7);
   int refused = 0, accepted = 0;
   for (int i = 0; i < 15000; ++i) {
-    MapSpec spec =
-        Spec(kTypes[random() % std::size(kTypes)], kKeys[random() % std::size(kKeys)],
-             kValues[random() % std::size(kValues)], kEntries[random() % std::size(kEntries)]);
+    // One by one: compilers evaluate arguments in different orders.
+    MapSpec spec = Spec(kTypes[random() % std::size(kTypes)], 0, 0, 0);
+    spec.key_size = kKeys[random() % std::size(kKeys)];
+    spec.value_size = kValues[random() % std::size(kValues)];
+    spec.max_entries = kEntries[random() % std::size(kEntries)];
     if (random() % 2 == 0) spec.flags = 1u << random() % 14;
     if (random() % 4 == 0) spec.flags |= 1u << random() % 20;
     spec.flags &= ~(1u << 16);  // BPF_F_TOKEN_FD: is about the caller, not the map

@@ -67,8 +67,7 @@ const Cell* Leave(const Cell*, Machine& machine) noexcept {
 }
 
 const Cell* TailCall(const Cell* pc, Machine& machine) noexcept {
-  const model::TailTarget* target =
-      FindTailTarget(machine.r[2], machine.r[3], *machine.context);
+  const model::TailTarget* target = FindTailTarget(machine.r[2], machine.r[3], *machine.context);
   if (target == nullptr) SKEP_NEXT(pc + 1);
   ++ExecutionLayout::tail_calls(*machine.context);
   machine.program = static_cast<const ThreadedProgram*>(target->decoded);

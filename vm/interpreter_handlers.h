@@ -49,9 +49,9 @@ struct Machine {
 // jump, g++ makes it when it optimises. Elsewhere the driver calls the next
 // handler, which is slower but needs no tail calls.
 #if defined(__clang__)
-#define SKEP_NEXT(cell)             \
-  do {                              \
-    const Cell* const next_ = cell; \
+#define SKEP_NEXT(cell)                                        \
+  do {                                                         \
+    const Cell* const next_ = cell;                            \
     [[clang::musttail]] return next_->handler(next_, machine); \
   } while (false)
 #elif defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \

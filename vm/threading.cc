@@ -66,7 +66,7 @@ constexpr CellHandler HandlerOf() {
     return Leave;
   } else {
     constexpr bool jumps = ClassOf(op) == OpClass::kBranch || ClassOf(op) == OpClass::kJump;
-    return Handle<0, jumps && backward, op>;
+    return Handle < 0, jumps && backward, op > ;
   }
 }
 
@@ -99,7 +99,8 @@ struct Variants {
 
   template <size_t... i>
   static constexpr std::array<CellHandler, 2 * kLinks> Make(std::index_sequence<i...>) {
-    return {Handle<Possible<ops...>((i % kLinks) << kLinkBits), kJumps && (i >= kLinks), ops...>...};
+    return {Handle < Possible<ops...>((i % kLinks) << kLinkBits), kJumps && (i >= kLinks),
+            ops... > ...};
   }
   static constexpr auto kHandlers = Make(std::make_index_sequence<2 * kLinks>());
 };
@@ -114,8 +115,9 @@ constexpr Fusion MakeFusion() {
 #define SKEP_FUSION_3_(a, b, c) Op::k##a, Op::k##b, Op::k##c
 #define SKEP_FUSION_4_(a, b, c, d) Op::k##a, Op::k##b, Op::k##c, Op::k##d
 #define SKEP_FUSION_PICK_(a, b, c, d, name, ...) name
-#define SKEP_FUSION(...)                                                                          \
-  MakeFusion<SKEP_FUSION_PICK_(__VA_ARGS__, SKEP_FUSION_4_, SKEP_FUSION_3_, SKEP_FUSION_2_, _)(__VA_ARGS__)>(),
+#define SKEP_FUSION(...)                                                                    \
+  MakeFusion<SKEP_FUSION_PICK_(__VA_ARGS__, SKEP_FUSION_4_, SKEP_FUSION_3_, SKEP_FUSION_2_, \
+                               _)(__VA_ARGS__)>(),
 constexpr auto kFusions = [] {
   std::array fusions = {
 #include "vm/fusions.def"
@@ -214,8 +216,8 @@ class Threader {
     for (size_t k = 1; k < fusion.size; ++k) {
       const ExecInsn& before = exec_.insns[i + k - 1];
       const ExecInsn& insn = exec_.insns[i + k];
-      const unsigned equal = (insn.dst == before.dst ? kDstLink : 0) |
-                             (insn.src == before.dst ? kSrcLink : 0);
+      const unsigned equal =
+          (insn.dst == before.dst ? kDstLink : 0) | (insn.src == before.dst ? kSrcLink : 0);
       links |= (equal & PossibleLinks(before.op, insn.op)) << (kLinkBits * (k - 1));
     }
     return links;

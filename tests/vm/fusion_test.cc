@@ -4,10 +4,10 @@
 // Random programs on all engines: tests/differential_test.cc, tests/jit/random_test.cc.
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <random>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -40,9 +40,7 @@ std::string NameOf(const Fusion& fusion) {
   return name;
 }
 
-bool IsJump(Op op) {
-  return ClassOf(op) == OpClass::kBranch || ClassOf(op) == OpClass::kJump;
-}
+bool IsJump(Op op) { return ClassOf(op) == OpClass::kBranch || ClassOf(op) == OpClass::kJump; }
 bool UsesSrc(Op op) {
   return UsesSrcRegister(Info(op).operands) || Info(op).operands == Operands::kDstMem;
 }
@@ -169,8 +167,8 @@ class Fused : public test::EngineTest {
       const uint64_t off = static_cast<uint64_t>(int64_t{insn.off});
       switch (ClassOf(insn.op)) {
         case OpClass::kAlu:
-          r[insn.dst] = EvalAlu(info.kind, info.width, r[insn.dst],
-                                UsesSrc(insn.op) ? r[insn.src] : imm);
+          r[insn.dst] =
+              EvalAlu(info.kind, info.width, r[insn.dst], UsesSrc(insn.op) ? r[insn.src] : imm);
           break;
         case OpClass::kLoad: {
           const uint64_t address = r[insn.src] + off;
@@ -208,10 +206,7 @@ class Fused : public test::EngineTest {
     };
     const auto leave = [&] {
       for (uint8_t i = 0; i < 10; ++i) {
-        add({.op = Op::kStxDw,
-             .dst = 10,
-             .src = i,
-             .off = static_cast<int16_t>(-16 - 8 * i)});
+        add({.op = Op::kStxDw, .dst = 10, .src = i, .off = static_cast<int16_t>(-16 - 8 * i)});
       }
       add({.op = Op::kMov64Imm, .dst = 0, .imm = 1});
       add({.op = Op::kExit});
@@ -275,8 +270,8 @@ TEST_P(Fused, EveryRowDoesWhatItsInstructionsDo) {
   for (const Fusion& fusion : Fusions()) {
     unsigned possible = 0;
     for (uint32_t i = 1; i < fusion.size; ++i) {
-      const unsigned link = (UsesDst(fusion.ops[i]) ? kDstLink : 0) |
-                            (UsesSrc(fusion.ops[i]) ? kSrcLink : 0);
+      const unsigned link =
+          (UsesDst(fusion.ops[i]) ? kDstLink : 0) | (UsesSrc(fusion.ops[i]) ? kSrcLink : 0);
       if (Info(fusion.ops[i - 1]).Has(kWritesDst)) possible |= link << (kLinkBits * (i - 1));
     }
     for (unsigned links = 0; links < fusion.variants(); ++links) {

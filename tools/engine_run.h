@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "skep/execution_context.h"
+#include "skep/program_type.h"
 #include "skep/verify.h"
 
 #include "tools/output.h"
@@ -18,6 +19,12 @@
 namespace skep::tools {
 
 using Bytes = std::vector<std::byte>;
+
+// Types whose programs run over a packet; the others over a block of bytes.
+constexpr bool TakesPackets(ProgramTypeId type) {
+  return type == ProgramTypeId::kXdp || type == ProgramTypeId::kSocketFilter ||
+         type == ProgramTypeId::kSchedCls || type == ProgramTypeId::kSchedAct;
+}
 
 // What the program runs over: packets, or one block of context bytes.
 struct Workload {

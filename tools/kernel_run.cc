@@ -12,14 +12,6 @@
 namespace skep::tools {
 namespace {
 
-Result<std::unique_ptr<BackendInstance>> Instantiate(const Object& object) {
-#ifdef SKEP_HAVE_KERNEL
-  return kernel::CreateKernelBackend()->Instantiate(object);
-#else
-  return Error{ErrorCode::kUnsupported, object.name() + ": this build has no kernel backend"};
-#endif
-}
-
 // What the kernel cannot be told.
 Result<void> CheckOptions(const RunOptions& options) {
   const char* flag = options.threads != 1       ? "--threads"
@@ -50,6 +42,14 @@ void Reject(const BackendVerdict& verdict, EngineRun& run) {
 
 }  // namespace
 
+Result<std::unique_ptr<BackendInstance>> InstantiateOnKernel(const Object& object) {
+#ifdef SKEP_HAVE_KERNEL
+  return kernel::CreateKernelBackend()->Instantiate(object);
+#else
+  return Error{ErrorCode::kUnsupported, object.name() + ": this build has no kernel backend"};
+#endif
+}
+
 Result<EngineRun> RunOnKernel(const RunOptions& options, const Input& input, const Program& program,
                               const Workload& work) {
   SKEP_TRY_VOID(CheckOptions(options));
@@ -61,7 +61,7 @@ Result<EngineRun> RunOnKernel(const RunOptions& options, const Input& input, con
   }
   EngineRun run;
   run.engine = "kernel";
-  SKEP_TRY(auto instance, Instantiate(input.object));
+  SKEP_TRY(auto instance, InstantiateOnKernel(input.object));
   SKEP_TRY(auto load, instance->Load(program, {}));
   if (load.program == nullptr) {
     Reject(load.verdict, run);
@@ -98,7 +98,7 @@ KernelJudge::KernelJudge(std::unique_ptr<BackendInstance> instance)
     : instance_(std::move(instance)) {}
 
 Result<KernelJudge> KernelJudge::Create(const Object& object) {
-  SKEP_TRY(auto instance, Instantiate(object));
+  SKEP_TRY(auto instance, InstantiateOnKernel(object));
   return KernelJudge(std::move(instance));
 }
 

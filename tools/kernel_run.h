@@ -17,6 +17,9 @@
 
 namespace skep::tools {
 
+// The object's maps in the kernel.
+Result<std::unique_ptr<BackendInstance>> InstantiateOnKernel(const Object& object);
+
 // A rejected program is a run whose report has the kernel's reason.
 Result<EngineRun> RunOnKernel(const RunOptions& options, const Input& input, const Program& program,
                               const Workload& work);

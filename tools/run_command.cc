@@ -26,11 +26,6 @@
 namespace skep::tools {
 namespace {
 
-bool TakesPackets(ProgramTypeId type) {
-  return type == ProgramTypeId::kXdp || type == ProgramTypeId::kSocketFilter ||
-         type == ProgramTypeId::kSchedCls || type == ProgramTypeId::kSchedAct;
-}
-
 Result<Workload> MakeWorkload(const RunOptions& options, const Input& input, ProgramTypeId type) {
   Workload work;
   work.packets = TakesPackets(type);

@@ -9,6 +9,7 @@
 
 #include "tools/command.h"
 #include "tools/input.h"
+#include "tools/kernel_test.h"
 #include "tools/output.h"
 #include "vm/test_runner.h"
 
@@ -76,10 +77,16 @@ int TestCommand(const TestCommandOptions& options) {
   run.verify.rights = options.unprivileged ? Rights::kUnprivileged : Rights::kRoot;
   run.verify.mitigations = options.unprivileged;
   if (!options.engines.empty()) run.engines.clear();
+  bool on_kernel = false;
   for (const std::string& name : options.engines) {
+    if (name == "kernel") {
+      on_kernel = true;
+      continue;
+    }
     const auto engine = EngineByName(name);
     if (!engine) {
-      PrintError("unknown engine '" + name + "', expected interp, checked, baseline or jit");
+      PrintError("unknown engine '" + name +
+                 "', expected interp, checked, baseline, jit or kernel");
       return kBadInput;
     }
     run.engines.push_back(*engine);
@@ -100,7 +107,9 @@ int TestCommand(const TestCommandOptions& options) {
       ++unreadable;
       PrintError(file.error().message);
     }
-    for (const TestRow& row : file ? RunTestFile(*file, run) : FailedTestFile(file.error(), run)) {
+    auto rows = file ? RunTestFile(*file, run) : FailedTestFile(file.error(), run);
+    if (file && on_kernel) rows.push_back(RunTestFileOnKernel(*file));
+    for (const TestRow& row : rows) {
       passed += row.outcome == TestOutcome::kPass;
       failed += row.outcome == TestOutcome::kFail;
       skipped += row.outcome == TestOutcome::kSkip;
@@ -129,9 +138,9 @@ void AddTest(CLI::App& app, int& status) {
   auto options = std::make_shared<TestCommandOptions>();
   CLI::App* test = app.add_subcommand("test", "Run test files on every engine");
   test->add_option("path", options->paths, ".ebpf or .data files, or folders of them")->required();
-  test->add_option(
-          "--engine", options->engines,
-          "interp, checked, baseline or jit; may be repeated (default: interp, checked, jit)")
+  test->add_option("--engine", options->engines,
+                   "interp, checked, baseline, jit or kernel; may be repeated (default: interp, "
+                   "checked, jit)")
       ->allow_extra_args(false);
   test->add_flag("--unprivileged", options->unprivileged,
                  "Verify by the rules for untrusted programs");

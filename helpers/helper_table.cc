@@ -80,6 +80,7 @@ constexpr uint16_t kGpl = kHelperGplOnly;
 constexpr uint16_t kPkt = kHelperPacketAccess;
 constexpr uint16_t kSleep = kHelperMightSleep;
 constexpr uint16_t kFast = kHelperFastcall;
+constexpr uint16_t kVariadic = kHelperVariadic;
 constexpr uint16_t kMaybeNull = kHelperReturnMaybeNull;
 constexpr uint16_t kReadOnly = kHelperReturnReadOnly;
 constexpr uint16_t kRingbuf = kHelperReturnRingbuf;

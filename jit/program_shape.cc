@@ -42,7 +42,10 @@ Effect EffectOfCall(const ExecProgram& exec, uint32_t index) {
     case CallKind::kHelper: {
       // A host's helper may look at more than its prototype says.
       const HelperSpec* spec = exec.HelperAt(exec.insns[index]).spec;
-      if (spec == nullptr || spec->id >= kFirstHostHelperId) return {kArgs, kClobbered};
+      if (spec == nullptr || spec->id >= kFirstHostHelperId ||
+          (spec->flags & kHelperVariadic) != 0) {
+        return {kArgs, kClobbered};
+      }
       RegSet reads = 0;
       for (size_t i = 0; i < spec->args.size(); ++i) {
         if (spec->args[i].kind != ArgKind::kNone) reads |= Bit(static_cast<Reg>(i + 1));

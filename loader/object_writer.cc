@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layout: ELF header, code, its relocations, maps, license, symbols, strings,
-// section names, section headers.
+// Layout: ELF header, code, maps, license, relocations, symbols, strings, BTF,
+// section names, section headers. Without maps there is neither .maps nor .BTF.
 #include "loader/object_writer.h"
 
 #include <cerrno>
@@ -10,6 +10,8 @@
 #include <elf.h>
 #include <fmt/format.h>
 
+#include "loader/map_btf.h"
+
 #ifndef EM_BPF
 #define EM_BPF 247
 #endif
@@ -18,15 +20,6 @@ namespace skep::loader {
 namespace {
 
 constexpr uint32_t kRelocationBpf6464 = 1;
-
-// As legacy loaders read it: struct bpf_map_def.
-struct LegacyMap {
-  uint32_t type;
-  uint32_t key_size;
-  uint32_t value_size;
-  uint32_t max_entries;
-  uint32_t flags;
-};
 
 class StringTable {
  public:
@@ -60,16 +53,10 @@ class Writer {
   }
 
  private:
-  // Numbers of sections, in the order of Run.
-  enum : uint16_t {
-    kNullSection,
-    kCodeSection,
-    kMapsSection,
-    kLicenseSection,
-    kRelocationSection,
-    kSymbolSection,
-    kStringSection,
-  };
+  static constexpr uint16_t kCodeSection = 1, kMapsSection = 2;
+  // After code, license and relocations, and maps if there are.
+  uint16_t SymbolSection() const { return program_.maps.empty() ? 4 : 5; }
+  uint16_t StringSection() const { return static_cast<uint16_t>(SymbolSection() + 1); }
 
   Result<void> CheckMaps() const {
     for (const MapSpec& map : program_.maps) {
@@ -120,28 +107,24 @@ class Writer {
   }
 
   void AddMaps() {
-    std::vector<LegacyMap> maps;
-    for (const MapSpec& map : program_.maps) {
-      maps.push_back({static_cast<uint32_t>(map.type), map.key_size, map.value_size,
-                      map.max_entries, map.flags});
-    }
-    AddSection("maps", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, maps.data(),
-               maps.size() * sizeof(LegacyMap));
+    if (program_.maps.empty()) return;
+    const std::vector<std::byte> zeros(program_.maps.size() * kMapDeclarationBytes);
+    AddSection(".maps", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, zeros.data(), zeros.size());
   }
 
   void AddSymbols() {
     AddSection(".rel" + section_, SHT_REL, 0, relocations_.data(),
-               relocations_.size() * sizeof(Elf64_Rel), kSymbolSection, kCodeSection,
+               relocations_.size() * sizeof(Elf64_Rel), SymbolSection(), kCodeSection,
                sizeof(Elf64_Rel));
     std::vector<Elf64_Sym> symbols(1);
     symbols.push_back(
         Symbol(program_.name, STT_FUNC, kCodeSection, 0, program_.insns.size() * sizeof(Insn)));
     for (size_t i = 0; i < program_.maps.size(); ++i) {
       symbols.push_back(Symbol(program_.maps[i].name, STT_OBJECT, kMapsSection,
-                               i * sizeof(LegacyMap), sizeof(LegacyMap)));
+                               i * kMapDeclarationBytes, kMapDeclarationBytes));
     }
     AddSection(".symtab", SHT_SYMTAB, 0, symbols.data(), symbols.size() * sizeof(Elf64_Sym),
-               kStringSection, 1, sizeof(Elf64_Sym));
+               StringSection(), 1, sizeof(Elf64_Sym));
   }
 
   Elf64_Sym Symbol(const std::string& name, unsigned char type, uint16_t section, uint64_t value,
@@ -157,6 +140,10 @@ class Writer {
 
   void AddTables() {
     AddSection(".strtab", SHT_STRTAB, 0, strings_.bytes().data(), strings_.bytes().size());
+    if (!program_.maps.empty()) {
+      const std::vector<std::byte> btf = WriteMapBtf(program_.maps);
+      AddSection(".BTF", SHT_PROGBITS, 0, btf.data(), btf.size());
+    }
     section_names_.Add(".shstrtab");
     const uint32_t name = static_cast<uint32_t>(section_names_.bytes().size() - 10);
     AddSection({}, SHT_STRTAB, 0, section_names_.bytes().data(), section_names_.bytes().size());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // WriteObject: one program and its maps as an ELF object that every loader
-// takes: a section with the code, maps as legacy definitions in section `maps`
+// takes: a section with the code, maps as BTF declares them in section `.maps`
 // with relocations to them, a license.
 
 #ifndef SKEP_LOADER_OBJECT_WRITER_H_
@@ -16,8 +16,8 @@
 namespace skep::loader {
 
 // `section` is the name that says the program's type, e.g. "xdp". Fails with
-// kUnsupported if a map has a property that legacy definitions cannot say (an
-// inner map, initial values) or if the code refers to values of maps.
+// kUnsupported if a map has a property that text cannot say (an inner map,
+// initial values) or if the code refers to values of maps.
 Result<std::vector<std::byte>> WriteObject(const ProgramData& program, const std::string& section);
 
 }  // namespace skep::loader

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // skep run: load, verify, run.
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <map>
 #include <mutex>
@@ -336,6 +337,19 @@ int RunCommand(const RunOptions& options) {
   return RunOn(*engines, options, *input, *program, *work);
 }
 
+// Decimal digits that fit 64 bits: CLI11 would wrap or saturate others.
+CLI::Validator WholeNumber() {
+  return CLI::Validator(
+      [](std::string& text) -> std::string {
+        uint64_t value = 0;
+        const char* end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data(), end, value);
+        if (error == std::errc() && stop == end) return {};
+        return "found '" + text + "', expected a whole number below 2^64";
+      },
+      "");
+}
+
 }  // namespace
 
 void AddRun(CLI::App& app, int& status) {
@@ -361,8 +375,10 @@ void AddRun(CLI::App& app, int& status) {
   run->add_option("--threads", options->threads, "Threads that run at once")
       ->check(CLI::Range(1u, 64u));
   run->add_option("--budget", options->budget,
-                  "Instructions a run may execute, about (0: no limit)");
+                  "Instructions a run may execute, about (0: no limit)")
+      ->check(WholeNumber());
   run->add_option("--seed", options->seed, "Make get_prandom_u32 repeatable")
+      ->check(WholeNumber())
       ->each([options](const std::string&) { options->has_seed = true; });
   run->add_option("--clock", options->clock, "fixed: time helpers return 1000000000")
       ->check(CLI::IsMember({"fixed", "real"}));

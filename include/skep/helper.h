@@ -96,6 +96,7 @@ enum HelperFlags : uint16_t {
   kHelperReturnReadOnly = 1u << 8,  // MEM_RDONLY
   kHelperReturnRingbuf = 1u << 9,   // MEM_RINGBUF
   kHelperReturnTrusted = 1u << 10,  // PTR_TRUSTED
+  kHelperVariadic = 1u << 11,       // looks at all five registers, whatever `args` says
 };
 
 // What the loader of a program must be allowed to do before the program may

@@ -16,7 +16,7 @@ _skep() {
     return
   fi
   if [[ $current == -* ]]; then
-    words=$("${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,')
+    words=$("${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null | sed -n '/^Options:/,/^$/p' | grep -oE '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,')
     COMPREPLY=($(compgen -W "$words" -- "$current"))
     return
   fi

@@ -4,6 +4,7 @@
 #ifndef SKEP_SKEP_H_
 #define SKEP_SKEP_H_
 
+#include "skep/backend.h"
 #include "skep/engine.h"
 #include "skep/execution_context.h"
 #include "skep/helper.h"

@@ -53,9 +53,8 @@ std::string_view TrapName(TrapCode code) {
 }
 
 ExecutionContext::ExecutionContext() : extras_(std::make_unique<model::ExecutionExtras>()) {
-  constexpr size_t kStackBytes = size_t{model::kMaxFrames} * model::kFrameBytes;
   // Zeroed, so that a program never sees what another part of the host left.
-  extras_->stack = std::make_unique<std::byte[]>(kStackBytes);
+  extras_->stack = std::make_unique<std::byte[]>(model::kStackBytes);
   stack_ = extras_->stack.get();
   call_ = NoCallbacks;
 }
@@ -71,7 +70,10 @@ void ExecutionContext::set_seed(uint64_t seed) {
   for (uint64_t& word : random_) word = Spread(seed);
 }
 
-const std::string& ExecutionContext::trap_detail() const { return extras_->trap_detail; }
+const std::string& ExecutionContext::trap_detail() const {
+  static const std::string kNotStopped;
+  return stopped() ? extras_->trap_detail : kNotStopped;
+}
 
 // xoshiro256**, upper half.
 uint32_t ExecutionContext::NextRandom() noexcept {

@@ -19,9 +19,13 @@ namespace skep::model {
 
 struct ExecProgram;
 
-inline constexpr uint64_t kMaxTailCalls = 33;
+inline constexpr uint32_t kMaxTailCalls = 33;
 inline constexpr uint32_t kMaxFrames = 8;
 inline constexpr uint32_t kFrameBytes = 512;
+// A subprogram's tail call keeps the frames of its callers, at most 7 of them
+// and (a rule of the verifier) 256 bytes.
+inline constexpr uint32_t kMaxNestedFrames = kMaxFrames + kMaxTailCalls * (kMaxFrames - 1);
+inline constexpr uint32_t kStackBytes = kMaxFrames * kFrameBytes + kMaxTailCalls * 256;
 
 // The cold part of an ExecutionContext.
 struct ExecutionExtras {
@@ -29,7 +33,7 @@ struct ExecutionExtras {
   std::function<void()> release_cpu;
   ExecutionHooks hooks;
   std::string trap_detail;
-  std::unique_ptr<std::byte[]> stack;  // kMaxFrames * kFrameBytes, for interpreters
+  std::unique_ptr<std::byte[]> stack;  // kStackBytes, for interpreters
   EpochSlot epoch;                     // entered while a program runs
 };
 

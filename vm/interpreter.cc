@@ -39,8 +39,10 @@ const Cell* CallHelper(const Cell* pc, Machine& machine) noexcept {
 }
 
 const Cell* CallLocal(const Cell* pc, Machine& machine) noexcept {
-  if (machine.depth + 1 >= model::kMaxFrames) {
-    machine.context->Stop(TrapCode::kCallDepth, "the call stack of 9 frames is too deep");
+  const uint64_t frame_pointer = machine.r[kFramePointer] - static_cast<uint64_t>(pc->off);
+  if (machine.depth >= model::kMaxNestedFrames - 1 ||
+      frame_pointer < machine.stack_low + model::kFrameBytes) {
+    machine.context->Stop(TrapCode::kCallDepth, "the call stack is too deep");
     return StopAt(pc, machine);
   }
   int64_t& fuel = ExecutionLayout::fuel(*machine.context);
@@ -52,7 +54,7 @@ const Cell* CallLocal(const Cell* pc, Machine& machine) noexcept {
   frame.call_base = machine.call_base;
   frame.program = machine.program;
   std::memcpy(frame.saved, &machine.r[6], sizeof frame.saved);
-  machine.r[kFramePointer] -= model::kFrameBytes;
+  machine.r[kFramePointer] = frame_pointer;
   SKEP_NEXT(pc + pc->imm);
 }
 
@@ -62,7 +64,8 @@ const Cell* Leave(const Cell*, Machine& machine) noexcept {
   machine.call_base = frame.call_base;
   machine.program = frame.program;
   std::memcpy(&machine.r[6], frame.saved, sizeof frame.saved);
-  machine.r[kFramePointer] += model::kFrameBytes;
+  const Cell& call = frame.return_to[-1];
+  machine.r[kFramePointer] += static_cast<uint64_t>(call.off);
   SKEP_NEXT(frame.return_to);
 }
 
@@ -83,8 +86,8 @@ uint64_t Interpret(const ThreadedProgram& program, ExecutionContext& context, ui
   std::memset(machine.r, 0, sizeof machine.r);
   machine.r[1] = r1;
   machine.r[2] = r2;
-  machine.r[kFramePointer] = reinterpret_cast<uint64_t>(ExecutionLayout::stack(context)) +
-                             model::kMaxFrames * model::kFrameBytes;
+  machine.stack_low = reinterpret_cast<uint64_t>(ExecutionLayout::stack(context));
+  machine.r[kFramePointer] = machine.stack_low + model::kStackBytes;
   machine.context = &context;
   machine.call_base = program.exec->call_base;
   machine.program = &program;

@@ -40,8 +40,9 @@ struct Machine {
   ExecutionContext* context;
   const model::HelperEntry* call_base;
   const ThreadedProgram* program;
+  uint64_t stack_low;
   uint32_t depth;
-  InterpreterFrame frames[model::kMaxFrames];
+  InterpreterFrame frames[model::kMaxNestedFrames];
 };
 
 // SKEP_NEXT(cell) ends a handler. Each handler jumps to the next one, so that

@@ -41,6 +41,9 @@ Result<void> CheckHostTables(const RuntimeOptions& options) {
                      ", own helpers start at " + std::to_string(kFirstHostHelperId));
     }
     if (helper.function == nullptr) return Invalid("helper '" + name + "' has no function");
+    for (const HelperSpec& builtin : HelperTable()) {
+      if (builtin.name == helper.name) return Invalid("helper '" + name + "' is one of Linux's");
+    }
     for (const HelperSpec& other : options.helpers) {
       if (&other != &helper && (other.id == helper.id || other.name == helper.name)) {
         return Invalid("helper '" + name + "' is there twice");

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -187,6 +188,7 @@ class Threader {
       if (distance <= 0) cell.handler = kBackward[op];
     } else if (kind == OpKind::kCallLocal) {
       cell.imm = static_cast<int32_t>(Distance(i));
+      cell.off = static_cast<int16_t>(FrameBytesAt(i));
     } else if (kind == OpKind::kCallHelper &&
                exec_.HelperAt(insn).spec->id == model::kHelperTailCall) {
       cell.handler = TailCall;
@@ -201,6 +203,15 @@ class Threader {
       out_->origin.push_back(exec_.origin[i]);
     }
     return {};
+  }
+
+  // Of the function that instruction i is in.
+  uint32_t FrameBytesAt(size_t i) const {
+    const auto after = std::upper_bound(
+        exec_.subprograms.begin(), exec_.subprograms.end(), i,
+        [](size_t at, const model::ExecSubprogram& sub) { return at < sub.start; });
+    if (after == exec_.subprograms.begin()) return model::kFrameBytes;
+    return std::min(std::prev(after)->stack_depth, model::kFrameBytes);
   }
 
   bool Matches(const Fusion& fusion, size_t i) const {

@@ -249,7 +249,7 @@ class Fused : public test::EngineTest {
   Outcome RunOnce(const ThreadedProgram& code) {
     using model::ExecutionLayout;
     memory_.Fill();
-    constexpr size_t kStack = size_t{model::kMaxFrames} * model::kFrameBytes;
+    constexpr size_t kStack = model::kStackBytes;
     std::byte* stack = ExecutionLayout::stack(*context_);
     std::fill_n(stack, kStack, std::byte{0});
     model::StartFuel(*context_);

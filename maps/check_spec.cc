@@ -105,8 +105,9 @@ struct Checker {
     if (lru && (spec.flags & kMapNoPrealloc) != 0) {
       return Refuse(ErrorCode::kUnsupported, kEnotsupp, "BPF_F_NO_PREALLOC is not for LRU maps");
     }
-    if (per_cpu && (spec.flags & kMapNumaNode) != 0) {
-      return Invalid("BPF_F_NUMA_NODE is not for per-CPU maps");
+    const bool lists_per_cpu = (spec.flags & kMapNoCommonLru) != 0;
+    if ((per_cpu || lists_per_cpu) && (spec.flags & kMapNumaNode) != 0) {
+      return Invalid("BPF_F_NUMA_NODE is not for maps with memory or LRU lists per CPU");
     }
     SKEP_TRY_VOID(SomeEntries());
     SKEP_TRY_VOID(SomeKey());

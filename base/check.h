@@ -12,8 +12,9 @@ namespace skep {
 
 }  // namespace skep
 
-#define SKEP_CHECK(condition) \
-  (__builtin_expect(!!(condition), 1) ? void(0) : ::skep::CheckFailed(#condition, __FILE__, __LINE__))
+#define SKEP_CHECK(condition)                   \
+  (__builtin_expect(!!(condition), 1) ? void(0) \
+                                      : ::skep::CheckFailed(#condition, __FILE__, __LINE__))
 
 // A place that cannot be reached.
 #define SKEP_UNREACHABLE() ::skep::CheckFailed("unreachable", __FILE__, __LINE__)

@@ -231,8 +231,9 @@ class Parser {
       const auto number =
           words[i].starts_with("attach=") ? ParseNumber(words[i].substr(7)) : std::nullopt;
       if (!number || *number > UINT32_MAX) {
-        return Wrong(lines.front().number,
-                     fmt::format("found '{}', expected attach=NUMBER, sleepable or unprivileged", words[i]));
+        return Wrong(
+            lines.front().number,
+            fmt::format("found '{}', expected attach=NUMBER, sleepable or unprivileged", words[i]));
       }
       out_.program.expected_attach_type = static_cast<uint32_t>(*number);
     }

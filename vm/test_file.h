@@ -31,7 +31,7 @@ struct TestFile {
   std::string name;
   ProgramData program;                           // not linked any further; Program::Create takes it
   std::optional<std::vector<std::byte>> memory;  // memory, packet or context
-  bool unprivileged = false;  // judged by the rules for Rights::kUnprivileged
+  bool unprivileged = false;                     // judged by the rules for Rights::kUnprivileged
   Expectation verdict = Expectation::kNothing;
   std::vector<std::string> reject_texts;  // each must be in the log
   std::optional<uint64_t> result;         // r0

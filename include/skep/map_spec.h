@@ -86,12 +86,12 @@ enum MapUpdateFlags : uint64_t {
 struct MapSpec {
   std::string name;  // at most 15 bytes are shown to the kernel; the rest is kept
   MapType type = MapType::kUnspec;
-  uint32_t key_size = 0;     // bytes
-  uint32_t value_size = 0;   // bytes
+  uint32_t key_size = 0;    // bytes
+  uint32_t value_size = 0;  // bytes
   uint32_t max_entries = 0;
-  uint32_t flags = 0;        // MapFlags
+  uint32_t flags = 0;  // MapFlags
   uint64_t map_extra = 0;
-  uint32_t btf_key_type_id = 0;    // in the object's BTF; 0 if unknown
+  uint32_t btf_key_type_id = 0;  // in the object's BTF; 0 if unknown
   uint32_t btf_value_type_id = 0;
 
   // Map-in-map: the spec that inner maps must equal. Null for other types.

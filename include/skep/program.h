@@ -34,17 +34,17 @@ enum PseudoSource : uint8_t {
   kPseudoMapFd = 1,     // imm = index into maps()
   kPseudoMapValue = 2,  // imm = index into maps(), next imm = offset
   kPseudoBtfId = 3,
-  kPseudoFunc = 4,      // imm = distance to the subprogram, as in a local call
-  kPseudoMapIdx = 5,    // same meaning as kPseudoMapFd in a Program
+  kPseudoFunc = 4,    // imm = distance to the subprogram, as in a local call
+  kPseudoMapIdx = 5,  // same meaning as kPseudoMapFd in a Program
   kPseudoMapIdxValue = 6,
 };
 
 struct Subprogram {
   std::string name;
-  uint32_t start = 0;  // first instruction slot
-  uint32_t end = 0;    // one past the last
-  bool is_global = false;     // verified alone, by its BTF prototype
-  uint32_t btf_type_id = 0;   // BTF_KIND_FUNC; 0 if unknown
+  uint32_t start = 0;        // first instruction slot
+  uint32_t end = 0;          // one past the last
+  bool is_global = false;    // verified alone, by its BTF prototype
+  uint32_t btf_type_id = 0;  // BTF_KIND_FUNC; 0 if unknown
 };
 
 // `file` and `text` point into ProgramData::line_storage.
@@ -69,12 +69,12 @@ struct ProgramData {
   bool sleepable = false;
   uint32_t flags = 0;  // BPF_PROG_LOAD prog_flags that the object asks for
   std::string license;
-  std::vector<Insn> insns;                // all slots; subprogram 0 is the entry point
-  std::vector<Subprogram> subprograms;    // ascending, cover all slots
-  std::vector<MapSpec> maps;              // what map references index
-  std::vector<SourceLine> lines;          // ascending by insn; empty without line info
+  std::vector<Insn> insns;                   // all slots; subprogram 0 is the entry point
+  std::vector<Subprogram> subprograms;       // ascending, cover all slots
+  std::vector<MapSpec> maps;                 // what map references index
+  std::vector<SourceLine> lines;             // ascending by insn; empty without line info
   std::shared_ptr<const void> line_storage;  // keeps the text of `lines` alive
-  std::shared_ptr<const btf::Btf> btf;    // null without BTF
+  std::shared_ptr<const btf::Btf> btf;       // null without BTF
 };
 
 class SKEP_EXPORT Program {

@@ -48,7 +48,7 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit
 
   bool has_value() const { return state_.index() == 0; }
@@ -103,13 +103,13 @@ class [[nodiscard]] Result<void> {
 #define SKEP_CAT_(a, b) SKEP_CAT_2_(a, b)
 // SKEP_TRY(auto x, F()) declares x from F()'s value, or returns F()'s error.
 #define SKEP_TRY(decl, expr) SKEP_TRY_IMPL_(SKEP_CAT_(skep_try_, __COUNTER__), decl, expr)
-#define SKEP_TRY_IMPL_(tmp, decl, expr)  \
-  auto tmp = (expr);                     \
+#define SKEP_TRY_IMPL_(tmp, decl, expr)    \
+  auto tmp = (expr);                       \
   if (!tmp) return std::move(tmp).error(); \
   decl = *std::move(tmp)
 // SKEP_TRY_VOID(F()) returns F()'s error if it has one.
-#define SKEP_TRY_VOID(expr)                                                        \
-  do {                                                                             \
+#define SKEP_TRY_VOID(expr)                                                                   \
+  do {                                                                                        \
     if (auto skep_try_void = (expr); !skep_try_void) return std::move(skep_try_void).error(); \
   } while (false)
 

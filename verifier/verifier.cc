@@ -57,10 +57,10 @@ Verifier::Verifier(const Program& program, const Environment& environment,
 Verifier::~Verifier() = default;
 
 bool Verifier::Reject(FindingCode code, Args args) {
-  return Reject(code, FillIn(RowOf(code).text, args));
+  return RejectWithText(code, FillIn(RowOf(code).text, args));
 }
 
-bool Verifier::Reject(FindingCode code, std::string message) {
+bool Verifier::RejectWithText(FindingCode code, std::string message) {
   const FindingRow& row = RowOf(code);
   Finding finding;
   finding.code = code;
@@ -159,7 +159,7 @@ bool Verifier::SetUpEntry(uint32_t subprogram) {
     const GlobalPrototype& prototype = *PrototypeOf(subprogram);
     if (prototype.failed != FindingCode::kNone) {
       insn_ = s.first_insn;
-      return Reject(prototype.failed, prototype.message);
+      return RejectWithText(prototype.failed, prototype.message);
     }
     SetUpGlobalArguments(prototype);
     return true;
@@ -188,7 +188,7 @@ bool Verifier::Run() {
   structure_ = Examine(program_, environment_, options_);
   if (structure_.failed != FindingCode::kNone) {
     insn_ = structure_.failed_at;
-    return Reject(structure_.failed, structure_.message);
+    return RejectWithText(structure_.failed, structure_.message);
   }
   prototypes_.resize(structure_.subprograms.size());
   notes_.resize(structure_.insns.size());

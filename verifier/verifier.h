@@ -171,7 +171,8 @@ class Verifier {
   // ---- verifier.cc: results
   bool Reject(FindingCode code, Args args);
   void Note(FindingCode code, Args args);
-  bool Reject(FindingCode code, std::string message);
+  // Another name: compilers differ on whether {std::string} is a string or Args.
+  bool RejectWithText(FindingCode code, std::string message);
   bool CheckMaps();
   bool CheckSubprogramRules();
   bool CheckMap(const MapSpec& map, const std::vector<SpecialField>& fields);

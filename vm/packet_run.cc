@@ -18,19 +18,15 @@ constexpr size_t kMaxMemory = size_t{1} << 29;  // Linux's BPF_MAX_VAR_SIZ; what
 
 // Linux's linux/if_packet.h.
 constexpr uint32_t kPacketHost = 0;
-constexpr uint32_t kPacketBroadcast = 1;
 constexpr uint32_t kPacketMulticast = 2;
 constexpr uint32_t kPacketOtherhost = 3;
 
-// As eth_type_trans does for a device whose address is all zeroes.
+// As eth_type_trans does for the loopback device, whose own address is all
+// zeroes, and its broadcast address too: ff:ff:ff:ff:ff:ff counts as multicast.
 uint32_t PacketTypeOf(const std::byte* mac) {
   static constexpr std::byte kZero[6] = {};
   if (std::memcmp(mac, kZero, sizeof kZero) == 0) return kPacketHost;
-  if ((mac[0] & std::byte{1}) == std::byte{0}) return kPacketOtherhost;
-  for (size_t i = 0; i < 6; ++i) {
-    if (mac[i] != std::byte{0xff}) return kPacketMulticast;
-  }
-  return kPacketBroadcast;
+  return (mac[0] & std::byte{1}) == std::byte{0} ? kPacketOtherhost : kPacketMulticast;
 }
 
 // The EtherType in network order; 802.3 frames get Linux's own numbers.
@@ -85,7 +81,6 @@ model::SkbContext MakeSkb(const PacketInput& packet, bool with_mac) {
   skb.pkt_type = PacketTypeOf(skb.mac);
   skb.protocol = ProtocolOf(packet.data);
   skb.ifindex = packet.ingress_ifindex;
-  skb.wire_len = static_cast<uint32_t>(packet.data.size());
   return skb;
 }
 

@@ -27,8 +27,8 @@ inline Program ProgramFromText(const std::string& text, const std::string& name 
   return *program;
 }
 
-inline LoadOptions Privileged(Engine engine, bool metered = false) {
-  LoadOptions options;
+inline skep::LoadOptions Privileged(Engine engine, bool metered = false) {
+  skep::LoadOptions options;
   options.engine = engine;
   options.metered = metered;
   options.verify.rights = Rights::kRoot;

@@ -217,7 +217,8 @@ class Parser {
       }
     }
     if (!known) {
-      return Wrong(lines.front().number, fmt::format("unknown program type '{}'", words[0]));
+      return Wrong(lines.front().number,
+                   fmt::format("unknown program type '{}', expected a name such as xdp", words[0]));
     }
     for (size_t i = 1; i < words.size(); ++i) {
       if (words[i] == "sleepable") {
@@ -257,7 +258,9 @@ class Parser {
     MapSpec spec;
     spec.name = std::string(words[0]);
     const model::MapTypeInfo* type = model::FindMapType(words[1]);
-    if (type == nullptr) return Wrong(line.number, fmt::format("unknown map type '{}'", words[1]));
+    if (type == nullptr)
+      return Wrong(line.number,
+                   fmt::format("unknown map type '{}', expected a name such as hash", words[1]));
     spec.type = type->type;
     for (size_t i = 2; i < words.size(); ++i) {
       const size_t equals = words[i].find('=');
@@ -269,7 +272,8 @@ class Parser {
           if (other.name == value) spec.inner = std::make_shared<MapSpec>(other);
         }
         if (spec.inner == nullptr) {
-          return Wrong(line.number, fmt::format("no map '{}' before this one", value));
+          return Wrong(line.number,
+                       fmt::format("no map '{}', expected one before this line", value));
         }
         continue;
       }
@@ -290,13 +294,12 @@ class Parser {
   }
 
   Result<void> ParseAsm(const Section& section) {
-    std::string text;
+    std::string text(section.line, '\n');  // so that the assembler counts the file's lines
     for (const Line& line : section.lines) text.append(line.text).push_back('\n');
     const TestSymbols symbols(out_.program.maps);
     auto assembled = Assemble(text, &symbols);
     if (!assembled) {
-      code_error_ = fmt::format("{}: assembly that starts at line {}: {}", name_, section.line + 1,
-                                assembled.error().message);
+      code_error_ = fmt::format("{}: {}", name_, assembled.error().message);
       return {};
     }
     asm_ = std::move(assembled->insns);

@@ -41,7 +41,7 @@ struct TestFile {
 };
 
 // Any bytes may come in. Fails with kMalformedObject: one line that says where
-// ("file.ebpf:12: ..."), what was found and what was expected. An error in the
+// ("file.ebpf:12: ...", in code "file.ebpf: line 12, column 3: ..."), what was found and what was expected. An error in the
 // code of a file that expects one is no failure: load_error holds it.
 Result<TestFile> ParseTestFile(std::string_view text, const std::string& name);
 

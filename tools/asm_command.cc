@@ -24,13 +24,12 @@ struct AsmOptions {
   std::string section;
 };
 
-// A test file as it is; any other text as the section `-- asm` of one.
+// A test file, or assembly text alone.
 Result<TestFile> ReadText(const std::string& path) {
   SKEP_TRY(auto bytes, ReadFile(path, size_t{64} << 20));
-  std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  const bool is_test = text.starts_with("-- ") || text.find("\n-- ") != std::string::npos;
-  if (!is_test) text.insert(0, "-- asm\n");
-  return ParseTestFile(text, path);
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const bool is_test = text.starts_with("-- ") || text.find("\n-- ") != std::string_view::npos;
+  return is_test ? ParseTestFile(text, path) : TestFileFromAssembly(text, path);
 }
 
 // The section that libbpf's naming gives this type.
@@ -64,11 +63,6 @@ Result<void> WriteFile(const std::string& path, const std::vector<std::byte>& by
     return error;
   }
   return {};
-}
-
-int Fail(const Error& error) {
-  PrintError(error.message);
-  return kBadInput;
 }
 
 int AsmCommand(const AsmOptions& options) {

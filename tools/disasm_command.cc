@@ -114,21 +114,12 @@ std::string DisassembleText(const Program& program) {
 
 int DisasmCommand(const DisasmOptions& options) {
   auto input = OpenInput(options.object);
-  if (!input) {
-    PrintError(input.error().message);
-    return kBadInput;
-  }
+  if (!input) return Fail(input.error());
   auto program = input->object.FindProgram(options.program);
-  if (!program) {
-    PrintError(program.error().message);
-    return kBadInput;
-  }
+  if (!program) return Fail(program.error());
   if (!options.lowered) return Write(DisassembleText(*program), kDone);
   auto lowered = LoadLowered(*input, *program, Engine::kInterp);
-  if (!lowered) {
-    PrintError(lowered.error().message);
-    return kBadInput;
-  }
+  if (!lowered) return Fail(lowered.error());
   if (lowered->executable == nullptr) {
     PrintRejection(*program, lowered->report);
     return kFailed;

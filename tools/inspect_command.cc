@@ -110,10 +110,7 @@ std::string ToText(const Object& object) {
 
 int InspectCommand(const InspectOptions& options) {
   auto input = OpenInput(options.object);
-  if (!input) {
-    PrintError(input.error().message);
-    return kBadInput;
-  }
+  if (!input) return Fail(input.error());
   return options.json ? WriteJson(ToJson(input->object), kDone)
                       : Write(ToText(input->object), kDone);
 }

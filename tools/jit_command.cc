@@ -100,20 +100,11 @@ int JitCommand(const JitOptions& options) {
     return kBadInput;
   }
   auto input = OpenInput(options.object);
-  if (!input) {
-    PrintError(input.error().message);
-    return kBadInput;
-  }
+  if (!input) return Fail(input.error());
   auto program = input->object.FindProgram(options.program);
-  if (!program) {
-    PrintError(program.error().message);
-    return kBadInput;
-  }
+  if (!program) return Fail(program.error());
   auto lowered = LoadLowered(*input, *program, Engine::kJit);
-  if (!lowered) {
-    PrintError(lowered.error().message);
-    return kBadInput;
-  }
+  if (!lowered) return Fail(lowered.error());
   if (lowered->executable == nullptr) {
     PrintRejection(*program, lowered->report);
     return kFailed;

@@ -48,6 +48,11 @@ void PrintError(std::string_view message) { PrintLines(Clean(message, "\t", fals
 
 void PrintReport(std::string_view message) { PrintLines(Clean(message, "\t\n", IsTerminal())); }
 
+int Fail(const Error& error) {
+  PrintError(error.message);
+  return kBadInput;
+}
+
 int Write(const std::string& raw, int status) {
   const std::string text = Clean(raw, "\t\n", IsTerminal());
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();

@@ -21,6 +21,8 @@ using Json = nlohmann::ordered_json;
 // Prints "skep: message" to standard error, one line: control characters, which
 // come from hostile names, are shown as \\xNN.
 void PrintError(std::string_view message);
+// Prints the error so and returns kBadInput.
+int Fail(const Error& error);
 // The same with line breaks as they are.
 void PrintReport(std::string_view message);
 

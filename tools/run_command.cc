@@ -291,11 +291,6 @@ Result<Engines> EnginesOf(const RunOptions& options) {
   return engines;
 }
 
-int Fail(const Error& error) {
-  PrintError(error.message);
-  return kBadInput;
-}
-
 int RunOn(const Engines& engines, const RunOptions& options, const Input& input,
           const Program& program, const Workload& work) {
   Json all = Json::array();

@@ -92,10 +92,7 @@ int TestCommand(const TestCommandOptions& options) {
     run.engines.push_back(*engine);
   }
   auto files = FindFiles(options.paths);
-  if (!files) {
-    PrintError(files.error().message);
-    return kBadInput;
-  }
+  if (!files) return Fail(files.error());
   Json all = Json::array();
   std::string text;
   size_t passed = 0, failed = 0, skipped = 0;

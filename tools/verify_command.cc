@@ -51,11 +51,6 @@ struct Verdict {
   size_t insns = 0;
 };
 
-int Fail(const Error& error) {
-  PrintError(error.message);
-  return kBadInput;
-}
-
 class VerifyRun {
  public:
   VerifyRun(const VerifyCommandOptions& options, const Input& input, const Environment& environment)

@@ -416,6 +416,18 @@ Result<TestFile> TestFileFromCode(std::span<const std::byte> code,
   return file;
 }
 
+Result<TestFile> TestFileFromAssembly(std::string_view text, const std::string& name) {
+  TestFile file;
+  file.name = name;
+  file.program = EmptyProgram();
+  const TestSymbols symbols(file.program.maps);
+  auto assembled = Assemble(text, &symbols);
+  if (!assembled) return std::move(assembled).error().At(name);
+  file.program.insns = std::move(assembled->insns);
+  SplitSubprograms(file.program);
+  return file;
+}
+
 Result<TestFile> ParseTestFile(std::string_view text, const std::string& name) {
   return Parser(text, name).Run();
 }

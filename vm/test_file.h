@@ -41,14 +41,18 @@ struct TestFile {
 };
 
 // Any bytes may come in. Fails with kMalformedObject: one line that says where
-// ("file.ebpf:12: ...", in code "file.ebpf: line 12, column 3: ..."), what was found and what was expected. An error in the
-// code of a file that expects one is no failure: load_error holds it.
+// ("file.ebpf:12: ...", in code "file.ebpf: line 12, column 3: ..."), what was found and what was
+// expected. An error in the code of a file that expects one is no failure: load_error holds it.
 Result<TestFile> ParseTestFile(std::string_view text, const std::string& name);
 
 // The test of a plain memory program that comes as the bytes of its slots. Fails
 // with kMalformedObject if they are no whole number of slots, or none.
 Result<TestFile> TestFileFromCode(std::span<const std::byte> code,
                                   std::optional<std::vector<std::byte>> memory);
+
+// The test of a plain memory program that is assembly text alone. Fails with
+// kMalformedObject: "file.s: line 2, column 6: ...".
+Result<TestFile> TestFileFromAssembly(std::string_view text, const std::string& name);
 
 // Bytes as hex digits, spaces anywhere between bytes. Fails with
 // kMalformedObject.

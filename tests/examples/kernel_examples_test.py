@@ -26,6 +26,9 @@ def why_not():
     number = SYS_BPF.get(os.uname().machine)
     if number is None:
         return "the number of bpf(2) is not known here"
+    cpus = "/sys/devices/system/cpu/possible"
+    if not os.access(cpus, os.R_OK):
+        return f"{cpus} cannot be read"
     array_map = (ctypes.c_uint32 * 18)(2, 4, 4, 1)  # type, key, value, entries
     libc = ctypes.CDLL(None, use_errno=True)
     fd = libc.syscall(number, BPF_MAP_CREATE, array_map, 72)

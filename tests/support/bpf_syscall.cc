@@ -87,7 +87,13 @@ Insns Wide(int dst, int source, uint32_t low, uint32_t high) {
 
 }  // namespace
 
+namespace {
+constexpr const char* kPossibleCpus = "/sys/devices/system/cpu/possible";
+}
+
 std::string WhyNoKernel() {
+  // Per-CPU values cannot be read without the number of CPUs.
+  if (access(kPossibleCpus, R_OK) != 0) return std::string(kPossibleCpus) + " cannot be read";
   MapSpec spec;
   spec.type = MapType::kHash;
   spec.key_size = spec.value_size = 4;
@@ -107,7 +113,7 @@ bool KernelIsAtLeast(int major, int minor) {
 
 uint32_t PossibleCpus() {
   // "0-3", or "0".
-  std::ifstream file("/sys/devices/system/cpu/possible");
+  std::ifstream file(kPossibleCpus);
   std::string text;
   file >> text;
   const size_t dash = text.rfind('-');

@@ -19,7 +19,7 @@
 #include "tools/lowered.h"
 #include "tools/output.h"
 #include "tools/report.h"
-#include "tools/symbols.h"
+#include "vm/helper_symbols.h"
 
 namespace skep::tools {
 namespace {

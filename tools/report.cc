@@ -11,7 +11,7 @@
 #include "isa/decode.h"
 #include "isa/disasm.h"
 #include "tools/output.h"
-#include "tools/symbols.h"
+#include "vm/helper_symbols.h"
 
 namespace skep::tools {
 namespace {

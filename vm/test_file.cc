@@ -10,10 +10,10 @@
 #define FMT_HEADER_ONLY 1
 #include <fmt/format.h>
 
-#include "helpers/helper_table.h"
 #include "isa/assembler.h"
 #include "isa/decode.h"
 #include "model/map_type_info.h"
+#include "vm/helper_symbols.h"
 #include "vm/program_types.h"
 
 namespace skep {
@@ -66,16 +66,9 @@ struct Section {
 // What only other runners of the conformance suite look at.
 bool IsIgnored(std::string_view name) { return name == "c" || name == "no"; }
 
-class TestSymbols final : public AsmSymbols {
+class TestSymbols final : public HelperSymbols {
  public:
   explicit TestSymbols(const std::vector<MapSpec>& maps) : maps_(maps) {}
-  std::optional<int32_t> HelperId(std::string_view name) const override {
-    if (name.starts_with("bpf_")) name.remove_prefix(4);
-    for (const HelperSpec& spec : HelperTable()) {
-      if (spec.name == name) return static_cast<int32_t>(spec.id);
-    }
-    return std::nullopt;
-  }
   std::optional<int32_t> MapIndex(std::string_view name) const override {
     for (size_t i = 0; i < maps_.size(); ++i) {
       if (maps_[i].name == name) return static_cast<int32_t>(i);

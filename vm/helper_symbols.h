@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names of helpers and maps for the assembler and the disassembler.
 
-#ifndef SKEP_TOOLS_SYMBOLS_H_
-#define SKEP_TOOLS_SYMBOLS_H_
+#ifndef SKEP_VM_HELPER_SYMBOLS_H_
+#define SKEP_VM_HELPER_SYMBOLS_H_
 
 #include <optional>
 #include <string>
@@ -11,10 +11,10 @@
 #include "helpers/helper_table.h"
 #include "isa/asm_symbols.h"
 
-namespace skep::tools {
+namespace skep {
 
 // Helpers by the names that Linux gives them, with or without "bpf_".
-class HelperSymbols final : public AsmSymbols {
+class HelperSymbols : public AsmSymbols {
  public:
   std::optional<int32_t> HelperId(std::string_view name) const override {
     if (name.starts_with("bpf_")) name.remove_prefix(4);
@@ -31,6 +31,6 @@ class HelperSymbols final : public AsmSymbols {
   }
 };
 
-}  // namespace skep::tools
+}  // namespace skep
 
-#endif  // SKEP_TOOLS_SYMBOLS_H_
+#endif  // SKEP_VM_HELPER_SYMBOLS_H_

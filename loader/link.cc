@@ -102,6 +102,7 @@ Result<Program> Linker::Link(uint32_t entry) {
   ProgramData data;
   data.name = main.name;
   data.section = meaning.name;
+  data.target_btf = object_.options.target_btf;
   if (meaning.rule != nullptr) {
     data.type = meaning.rule->type;
     data.expected_attach_type = meaning.rule->attach_type;

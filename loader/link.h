@@ -30,6 +30,7 @@ struct ObjectFile {
   FunctionTable functions;
   MapTable maps;
   std::string license;
+  ObjectOptions options{};
 };
 
 // How many bytes all programs of an object may take together. Each of them has

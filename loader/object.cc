@@ -123,14 +123,16 @@ Result<std::vector<std::byte>> ReadFile(const std::string& path) {
 }  // namespace
 }  // namespace loader
 
-Result<Object> Object::Open(const std::string& path) {
+Result<Object> Object::Open(const std::string& path, const ObjectOptions& options) {
   SKEP_TRY(const std::vector<std::byte> bytes, loader::ReadFile(path));
-  return Parse(bytes, path);
+  return Parse(bytes, path, options);
 }
 
-Result<Object> Object::Parse(std::span<const std::byte> bytes, const std::string& name) {
+Result<Object> Object::Parse(std::span<const std::byte> bytes, const std::string& name,
+                             const ObjectOptions& options) {
   auto object = loader::TakeApart(bytes, loader::ObjectName(name));
   if (!object) return std::move(object).error().At(name);
+  object->options = options;
   auto data = std::make_shared<Data>();
   data->name = name;
   for (const loader::SectionTypes& section : object->types.sections) {

@@ -106,6 +106,28 @@ std::string_view BaseName(RegKind kind) {
       return "mem";
     case RegKind::kFunction:
       return "func";
+    case RegKind::kFlowKeys:
+      return "flow_keys";
+    case RegKind::kSocket:
+      return "sock";
+    case RegKind::kSockCommon:
+      return "sock_common";
+    case RegKind::kTcpSock:
+      return "tcp_sock";
+    case RegKind::kXdpSock:
+      return "xdp_sock";
+    case RegKind::kTracingBuffer:
+      return "tp_buffer";
+    case RegKind::kBuffer:
+      return "buf";
+    case RegKind::kBtfId:
+      return "ptr_";
+    case RegKind::kArena:
+      return "arena";
+    case RegKind::kDynptr:
+      return "dynptr_ptr";
+    case RegKind::kIterator:
+      return "iter";
   }
   return "?";
 }
@@ -124,6 +146,12 @@ char ByteChar(StackByte b) {
       return '0';
     case StackByte::kSpill:
       return 'r';
+    case StackByte::kDynptr:
+      return 'd';
+    case StackByte::kIterator:
+      return 'i';
+    case StackByte::kIrqFlag:
+      return 'f';
   }
   return '?';
 }
@@ -160,8 +188,13 @@ std::string KindName(const Register& r) {
   std::string out;
   if ((r.flags & kReadOnly) != 0) out += "rdonly_";
   if ((r.flags & kRingbuf) != 0) out += "ringbuf_";
+  if ((r.flags & kUser) != 0) out += "user_";
+  if ((r.flags & kPercpu) != 0) out += "percpu_";
+  if ((r.flags & kUntrusted) != 0) out += "untrusted_";
+  if ((r.flags & kTrusted) != 0) out += "trusted_";
+  if ((r.flags & kRcu) != 0) out += "rcu_";
   out += BaseName(r.kind);
-  if (r.MaybeNull()) out += "_or_null";
+  if (r.MaybeNull()) out += r.kind == RegKind::kBtfId ? "or_null_" : "_or_null";
   return out;
 }
 

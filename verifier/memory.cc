@@ -29,6 +29,17 @@ model::AccessKind AccessKindOf(RegKind kind) {
     case RegKind::kMapPointer:
     case RegKind::kPacketEnd:
     case RegKind::kFunction:
+    case RegKind::kFlowKeys:
+    case RegKind::kSocket:
+    case RegKind::kSockCommon:
+    case RegKind::kTcpSock:
+    case RegKind::kXdpSock:
+    case RegKind::kTracingBuffer:
+    case RegKind::kBuffer:
+    case RegKind::kBtfId:
+    case RegKind::kArena:
+    case RegKind::kDynptr:
+    case RegKind::kIterator:
       return model::AccessKind::kMixed;
   }
   return model::AccessKind::kMixed;
@@ -259,6 +270,17 @@ bool Verifier::CheckMemory(int number, int32_t off, int size, Access access, int
     case RegKind::kScalar:
     case RegKind::kPacketEnd:
     case RegKind::kFunction:
+    case RegKind::kFlowKeys:
+    case RegKind::kSocket:
+    case RegKind::kSockCommon:
+    case RegKind::kTcpSock:
+    case RegKind::kXdpSock:
+    case RegKind::kTracingBuffer:
+    case RegKind::kBuffer:
+    case RegKind::kBtfId:
+    case RegKind::kArena:
+    case RegKind::kDynptr:
+    case RegKind::kIterator:
       return Reject(FindingCode::kBadAccessKind, {number, KindName(pointer)});
   }
   if (!ok) return false;

@@ -34,7 +34,8 @@ bool SameCallsites(const State& a, const State& b) {
 // Everything but ids, precision and, if asked, the value.
 bool SameShape(const Register& a, const Register& b) {
   return a.kind == b.kind && a.flags == b.flags && a.frame == b.frame && a.off == b.off &&
-         a.map == b.map && a.size == b.size;
+         a.map == b.map && a.size == b.size && a.first_slot == b.first_slot &&
+         a.iterator == b.iterator;
 }
 
 bool IsAllMisc(const StackSlot& slot, bool allow_uninitialised) {
@@ -102,12 +103,26 @@ bool Verifier::RegisterCovers(const Register& old_reg, const Register& current, 
         return false;
       }
       return old_reg.off == current.off && ids_.Same(old_reg.id, current.id) && within;
+    case RegKind::kTracingBuffer:
+    case RegKind::kBuffer:
+      return SameShape(old_reg, current) && within && ids_.Same(old_reg.id, current.id) &&
+             ids_.Same(old_reg.ref_id, current.ref_id);
+    case RegKind::kArena:
+      return true;
     case RegKind::kNotInit:
     case RegKind::kContext:
     case RegKind::kMapPointer:
     case RegKind::kStack:
     case RegKind::kPacketEnd:
     case RegKind::kFunction:
+    case RegKind::kFlowKeys:
+    case RegKind::kSocket:
+    case RegKind::kSockCommon:
+    case RegKind::kTcpSock:
+    case RegKind::kXdpSock:
+    case RegKind::kBtfId:
+    case RegKind::kDynptr:
+    case RegKind::kIterator:
       return exact();
   }
   return false;
@@ -125,6 +140,13 @@ bool Verifier::StackCovers(const Frame& old_frame, const Frame& current, Compare
     if (how == Compare::kInexact && (old_frame.read >> i & 1) == 0) continue;
     const StackSlot* slot = i < current.stack.size() ? &current.stack[i] : nullptr;
     if (how != Compare::kInexact && old_slot.bytes != slot->bytes) return false;
+    if (old_slot.IsSpecial()) {
+      if (slot == nullptr || old_slot.bytes != slot->bytes ||
+          !RegisterCovers(old_slot.reg, slot->reg, how)) {
+        return false;
+      }
+      continue;
+    }
     if (slot != nullptr && how == Compare::kInexact) {
       const Register* old_number = number_in(old_slot);
       const Register* number = number_in(*slot);
@@ -157,13 +179,26 @@ bool Verifier::FramesEqual(const Frame& old_frame, const Frame& current, uint16_
   return StackCovers(old_frame, current, how);
 }
 
+// References, locks and open sections are the same.
+bool Verifier::SameHeld(const State& old_state, const State& current) {
+  if (old_state.refs.size() != current.refs.size() || old_state.locks != current.locks ||
+      old_state.rcu_sections != current.rcu_sections ||
+      old_state.preempt_sections != current.preempt_sections ||
+      old_state.sleepable != current.sleepable || !ids_.Same(old_state.irq_id, current.irq_id)) {
+    return false;
+  }
+  for (size_t i = 0; i < old_state.refs.size(); ++i) {
+    const Reference& a = old_state.refs[i];
+    const Reference& b = current.refs[i];
+    if (a.kind != b.kind || a.lock != b.lock || !ids_.Same(a.id, b.id)) return false;
+  }
+  return true;
+}
+
 bool Verifier::StatesEqual(const State& old_state, const State& current, Compare how) {
   if (!SameCallsites(old_state, current)) return false;
-  if (old_state.refs.size() != current.refs.size()) return false;
   ids_.Reset(next_id_);
-  for (size_t i = 0; i < old_state.refs.size(); ++i) {
-    if (!ids_.Same(old_state.refs[i].id, current.refs[i].id)) return false;
-  }
+  if (!SameHeld(old_state, current)) return false;
   for (uint32_t i = 0; i <= old_state.depth; ++i) {
     const uint32_t at = i == old_state.depth ? old_state.insn : old_state.frames[i + 1]->callsite;
     if (!FramesEqual(*old_state.frames[i], *current.frames[i], info(at).live_before, how)) {

@@ -49,6 +49,8 @@ void FramePool::Take(Frame* taken) {
   frame->callsite = kMainCallsite;
   frame->subprogram = 0;
   frame->in_callback = false;
+  frame->in_async_callback = false;
+  frame->in_exception_callback = false;
   frame->callback_depth = 0;
   frame->read = frame->written = 0;
   constexpr size_t kKeep = 64;
@@ -65,6 +67,11 @@ void State::CopyFrom(const State& from, FramePool& pool) {
     }
   }
   refs = from.refs;
+  locks = from.locks;
+  rcu_sections = from.rcu_sections;
+  preempt_sections = from.preempt_sections;
+  irq_id = from.irq_id;
+  sleepable = from.sleepable;
   parent = from.parent;
   insn = from.insn;
   first_insn = from.first_insn;

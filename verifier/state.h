@@ -44,13 +44,43 @@ enum class RegKind : uint8_t {
   kPacketEnd,
   kMemory,    // `size` bytes: helper memory, ring buffer records, plain memory
   kFunction,  // a subprogram
+  kFlowKeys,
+  kSocket,
+  kSockCommon,
+  kTcpSock,
+  kXdpSock,
+  kTracingBuffer,  // of a writable raw tracepoint
+  kBuffer,         // of an iterator's key or value: any size, checked at run time
+  kBtfId,          // an object of BTF type `btf_id`; null, but for faults that Linux mends
+  kArena,
+  kDynptr,    // a dynptr as an argument; in a stack slot: half of one
+  kIterator,  // in stack slots only
 };
 
-enum RegFlags : uint8_t {
+// Linux's modifiers of a register type.
+enum RegFlags : uint16_t {
   kMaybeNull = 1u << 0,
   kReadOnly = 1u << 1,
   kRingbuf = 1u << 2,
+  kUser = 1u << 3,       // user memory
+  kPercpu = 1u << 4,     // needs this_cpu_ptr
+  kUntrusted = 1u << 5,  // may point anywhere: loads are guarded, no call takes it
+  kAlloc = 1u << 6,      // made by the program (bpf_obj_new), of the program's own BTF
+  kTrusted = 1u << 7,
+  kRcu = 1u << 8,        // valid while the RCU section lasts
+  kNonOwning = 1u << 9,  // in a list or tree: valid while its lock is held
+  // kDynptr: what it points to
+  kDynptrLocal = 1u << 10,
+  kDynptrRingbuf = 1u << 11,
+  kDynptrSkb = 1u << 12,
+  kDynptrXdp = 1u << 13,
 };
+inline constexpr uint16_t kDynptrTypes = kDynptrLocal | kDynptrRingbuf | kDynptrSkb | kDynptrXdp;
+
+// In Register::btf: whose types Register::btf_id counts.
+enum : uint32_t { kProgramBtf = 0, kTargetBtf = 1 };
+
+enum class IteratorState : uint8_t { kActive, kDrained };
 
 // In Register::id of a scalar: it is not equal to the other scalars with this
 // id, but to them plus its own `off`; with kLinkedLow modulo 2^32, and then the
@@ -65,19 +95,25 @@ inline constexpr int32_t kBeyondPacketEnd = -2;
 
 struct Register {
   RegKind kind = RegKind::kNotInit;
-  uint8_t flags = 0;     // RegFlags
   bool precise = false;  // scalars: its value matters for later checks
-  uint8_t frame = 0;     // kStack: whose stack
-  int32_t off = 0;       // pointers: constant part of the offset
+  uint16_t flags = 0;    // RegFlags
+  int32_t off = 0;       // pointers: constant part of the offset; kIterator: rounds
   uint32_t id = 0;
   uint32_t ref_id = 0;  // the acquired reference it stands for
-  uint32_t map = 0;     // map kinds: index into Verifier::maps()
+  union {
+    uint32_t map = 0;  // map kinds: index into Verifier::maps()
+    uint32_t btf;      // kBtfId, kIterator: kProgramBtf or kTargetBtf
+  };
   union {
     int32_t range = 0;    // packet kinds: bytes known to be there behind the id's base
     uint32_t map_uid;     // map kinds: tells inner maps of different lookups apart
-    uint32_t size;        // kMemory
+    uint32_t size;        // kMemory, kBuffer, kTracingBuffer
     uint32_t subprogram;  // kFunction
+    uint32_t btf_id;      // kBtfId: the struct; kIterator: struct bpf_iter_*
   };
+  uint8_t frame = 0;        // kStack: whose stack
+  bool first_slot = false;  // kDynptr, kIterator in the stack: the slot of the lowest address
+  IteratorState iterator = IteratorState::kActive;  // kIterator
   Scalar var;  // scalars: the value; pointers: the variable part of the offset
 
   bool IsScalar() const { return kind == RegKind::kScalar; }
@@ -99,7 +135,7 @@ struct Register {
     r.var = Scalar::Const(value);
     return r;
   }
-  static Register Pointer(RegKind kind, uint8_t flags = 0) {
+  static Register Pointer(RegKind kind, uint16_t flags = 0) {
     Register r;
     r.kind = kind;
     r.flags = flags;
@@ -119,6 +155,10 @@ enum class StackByte : uint8_t {
   kMisc,     // some number
   kZero,
   kSpill,  // part of the register kept in StackSlot::reg
+  // Owned by Linux's own types, all 8 bytes of a slot alike; StackSlot::reg says what.
+  kDynptr,
+  kIterator,
+  kIrqFlag,
 };
 
 // 8 bytes of stack. bytes[0] has the lowest address. If bytes[0] is kSpill, reg
@@ -128,6 +168,7 @@ struct StackSlot {
   Register reg;
 
   bool IsSpill() const { return bytes[0] == StackByte::kSpill; }
+  bool IsSpecial() const { return bytes[0] >= StackByte::kDynptr; }
   bool IsScalarSpill() const { return IsSpill() && reg.IsScalar(); }
   bool IsFullScalarSpill() const {
     return IsScalarSpill() && bytes[kSlotBytes - 1] == StackByte::kSpill;
@@ -147,7 +188,9 @@ struct Frame {
   uint32_t callsite = kMainCallsite;  // the call instruction, kMainCallsite in the outermost frame
   uint32_t subprogram = 0;
   bool in_callback = false;
-  uint32_t callback_depth = 0;  // rounds of the callback that it called followed so far
+  bool in_async_callback = false;      // run later, by a timer or work queue
+  bool in_exception_callback = false;  // runs after bpf_throw
+  uint32_t callback_depth = 0;         // rounds of the callback that it called followed so far
   // Stack slots read after this state by paths that go through it, unless
   // written before; and slots written since the state before this one. One bit
   // a slot. Liveness of the stack is computed with them (prune.cc).
@@ -160,9 +203,19 @@ struct Frame {
   int depth_bytes() const { return static_cast<int>(stack.size()) * kSlotBytes; }
 };
 
+enum class ReferenceKind : uint8_t {
+  kObject,  // must be released before the program ends
+  kIrqState,
+  kSpinLock,
+  kResilientLock,
+  kResilientIrqLock,
+};
+
 struct Reference {
   uint32_t id = 0;
   uint32_t insn = 0;  // where it was acquired
+  ReferenceKind kind = ReferenceKind::kObject;
+  uint64_t lock = 0;  // locks: tells apart what holds the lock (a map, an object)
   friend bool operator==(const Reference&, const Reference&) = default;
 };
 
@@ -196,6 +249,12 @@ struct State {
   std::array<FramePool::Ptr, kMaxFrames> frames;
   uint32_t depth = 0;  // index of the current frame
   std::vector<Reference> refs;
+  // Sections that are open, nested ones counted.
+  uint32_t locks = 0;  // of refs, those that are locks
+  uint32_t rcu_sections = 0;
+  uint32_t preempt_sections = 0;
+  uint32_t irq_id = 0;     // the innermost saved interrupt state, 0 if none
+  bool sleepable = false;  // what runs here may sleep
 
   // Where it stands in the exploration (explore.cc, precision.cc).
   State* parent = nullptr;     // the state kept last on this path

@@ -147,6 +147,7 @@ bool Verifier::SetUpEntry(uint32_t subprogram) {
   current_ = std::make_unique<State>();
   State& s = state();
   s.frames[0] = pool_.New();
+  s.sleepable = program_.data().sleepable;
   Frame& frame = *s.frames[0];
   frame.subprogram = subprogram;
   frame.regs[10] = Register::Pointer(RegKind::kStack);

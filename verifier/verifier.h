@@ -151,7 +151,7 @@ class Verifier {
     model::InsnFact fact;
     bool has_access = false;
     RegKind access_kind = RegKind::kNotInit;  // of the pointer, to find mixed ones
-    uint8_t access_flags = 0;
+    uint16_t access_flags = 0;
     bool taken = false;
     bool fell_through = false;
     bool has_map = false;
@@ -200,6 +200,7 @@ class Verifier {
 
   // ---- prune.cc: states that cover others
   Visit VisitPrunePoint();
+  bool SameHeld(const State& old_state, const State& current);
   bool StatesEqual(const State& old_state, const State& current, Compare how);
   bool FramesEqual(const Frame& old_frame, const Frame& current, uint16_t live, Compare how);
   bool RegisterCovers(const Register& old_reg, const Register& current, Compare how);
@@ -342,6 +343,10 @@ class Verifier {
   void SetUnknown(int i);
   uint32_t NewId() { return ++next_id_; }
   const MapSpec& map(uint32_t index) const { return *maps_[index]; }
+  // The BTF that Register::btf stands for; null if there is none.
+  const btf::Btf* BtfOf(uint32_t which) const {
+    return (which == kTargetBtf ? program_.data().target_btf : program_.data().btf).get();
+  }
   // Linux's names for what the loader's rights allow.
   bool bpf_capable() const { return options_.rights != Rights::kUnprivileged; }
   bool allow_ptr_leaks() const { return options_.rights == Rights::kRoot; }

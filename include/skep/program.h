@@ -27,15 +27,23 @@ namespace btf {
 class Btf;
 }
 
+// src of a call (BPF_JMP | BPF_CALL).
+enum CallSource : uint8_t {
+  kCallHelper = 0,  // imm = helper id
+  kCallLocal = 1,   // imm = distance to the subprogram
+  // imm = id of the BTF_KIND_FUNC in ProgramData::target_btf
+  kCallKfunc = 2,
+};
+
 // src of a two-slot load (BPF_LD | BPF_IMM | BPF_DW): what `imm` refers to.
 // In a Program a map reference holds the index into maps(), not an fd.
 enum PseudoSource : uint8_t {
   kPseudoNone = 0,
   kPseudoMapFd = 1,     // imm = index into maps()
   kPseudoMapValue = 2,  // imm = index into maps(), next imm = offset
-  kPseudoBtfId = 3,
-  kPseudoFunc = 4,    // imm = distance to the subprogram, as in a local call
-  kPseudoMapIdx = 5,  // same meaning as kPseudoMapFd in a Program
+  kPseudoBtfId = 3,     // imm = id of the BTF_KIND_VAR in ProgramData::target_btf
+  kPseudoFunc = 4,      // imm = distance to the subprogram, as in a local call
+  kPseudoMapIdx = 5,    // same meaning as kPseudoMapFd in a Program
   kPseudoMapIdxValue = 6,
 };
 
@@ -66,6 +74,14 @@ struct ProgramData {
   ProgramTypeId type = ProgramTypeId::kUnspec;
   uint32_t expected_attach_type = 0;
   std::string attach_target;  // what follows the section's '/'
+  // The kernel's own types: what CO-RE relocated against, and what ids of kernel
+  // functions, kernel variables and attach targets count. Null if the program
+  // needs none.
+  std::shared_ptr<const btf::Btf> target_btf;
+  // What the program attaches to, in target_btf: the function (fentry, fexit,
+  // fmod_ret, lsm, iter), the typedef btf_trace_NAME (tp_btf) or the struct
+  // (struct_ops; expected_attach_type is then the member's index). 0 if none.
+  uint32_t attach_btf_id = 0;
   bool sleepable = false;
   uint32_t flags = 0;  // BPF_PROG_LOAD prog_flags that the object asks for
   std::string license;
@@ -109,15 +125,25 @@ struct ObjectProgram {
   bool autoload = true;                         // false: the section's name starts with '?'
 };
 
+// What an object is linked against.
+struct ObjectOptions {
+  // The kernel's types (/sys/kernel/btf/vmlinux) for CO-RE, kernel functions and
+  // attach targets. Null: programs that need them are refused by name.
+  std::shared_ptr<const btf::Btf> target_btf;
+  // Text of a kernel configuration (CONFIG_X=y ...) for .kconfig externs.
+  std::string kconfig;
+};
+
 class SKEP_EXPORT Object {
  public:
   // Reads an ELF object that clang made for the BPF target. Fails with kSystem
   // if the file cannot be read and as Parse does.
-  static Result<Object> Open(const std::string& path);
+  static Result<Object> Open(const std::string& path, const ObjectOptions& options = {});
   // Fails with kMalformedObject, kUnsupported or kResourceLimit when the file
   // as a whole makes no sense; what concerns one program alone is in that
   // program's Result. `name` is used in messages.
-  static Result<Object> Parse(std::span<const std::byte> bytes, const std::string& name);
+  static Result<Object> Parse(std::span<const std::byte> bytes, const std::string& name,
+                              const ObjectOptions& options = {});
   // An object of programs that did not come from a file. `maps` holds every map
   // that the programs name.
   static Object FromPrograms(std::string name, std::vector<ObjectProgram> programs,

@@ -71,7 +71,8 @@ State* Verifier::PushPath(uint32_t insn, uint32_t previous) {
   other->CopyFrom(state(), pool_);
   if (other->parent != nullptr) ++other->parent->branches;
   State* result = other.get();
-  pending_.push_back({std::move(other), insn, previous, log_.position()});
+  const uint32_t segment = recording_ != nullptr ? recording_->PutAside() : 0;
+  pending_.push_back({std::move(other), insn, previous, log_.position(), segment});
   if (!CheckMemoryBudget()) return nullptr;
   return result;
 }
@@ -81,7 +82,11 @@ void Verifier::FinishPath() {
     if (--s->branches != 0) break;
   }
   if (evicted_.size() > 512) {
-    std::erase_if(evicted_, [](const std::unique_ptr<State>& s) { return s->branches == 0; });
+    std::erase_if(evicted_, [&](std::unique_ptr<State>& s) {
+      if (s->branches != 0) return false;
+      Retire(std::move(s));
+      return true;
+    });
   }
 }
 
@@ -94,6 +99,7 @@ bool Verifier::PopPath() {
   current_ = std::move(next.state);
   insn_ = next.insn;
   previous_insn_ = next.previous;
+  if (recording_ != nullptr) recording_->Resume(next.segment);
   print_full_state_ = true;
   changes_.Clear();
   return true;
@@ -101,6 +107,7 @@ bool Verifier::PopPath() {
 
 bool Verifier::Explore(uint32_t subprogram) {
   if (!SetUpEntry(subprogram)) return false;
+  if (recording_ != nullptr) recording_->Begin(subprogram);
   next_insn_ = structure_.subprograms[subprogram].start;
   insn_ = next_insn_;
   previous_insn_ = -1;
@@ -113,6 +120,7 @@ bool Verifier::Explore(uint32_t subprogram) {
     }
     state().last_insn = static_cast<uint32_t>(previous_insn_);
     state().insn = insn_;
+    if (recording_ != nullptr) recording_->Step(insn_);
     const InsnInfo& here = info(insn_);
     bool path_ends = false;
     if (here.prune_point) {
@@ -135,7 +143,11 @@ bool Verifier::Explore(uint32_t subprogram) {
   }
   current_.reset();
   // States of this function say nothing about another entry point.
-  for (auto& bucket : kept_) bucket.clear();
+  for (auto& bucket : kept_) {
+    for (auto& kept : bucket) Retire(std::move(kept));
+    bucket.clear();
+  }
+  for (auto& kept : evicted_) Retire(std::move(kept));
   evicted_.clear();
   kept_count_ = 0;
   return true;

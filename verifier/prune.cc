@@ -368,7 +368,7 @@ Verifier::Visit Verifier::VisitPrunePoint() {
       if (comes_round && StatesEqual(old_state, current, Compare::kRangeWithin)) {
         MarkInLoop(LoopOf(old_state));
         ++old_state.hits;
-        return Visit::kSeen;
+        return Covered(old_state);
       }
       if (!here.calls_back && StatesMaybeLoop(old_state, current) &&
           old_state.may_goto_depth == current.may_goto_depth &&
@@ -385,14 +385,18 @@ Verifier::Visit Verifier::VisitPrunePoint() {
         ++old_state.hits;
         if (here.jump_point) PushHistory(0, 0);
         if (in_loop) HitInLoop(old_state);
-        return PropagateFrom(old_state) ? Visit::kSeen : Visit::kRefused;
+        return PropagateFrom(old_state) ? Covered(old_state) : Visit::kRefused;
       }
     }
     if (add_new) ++old_state.misses;
     const uint32_t patience = here.checkpoint && old_state.branches > 0 ? 64 : 3;
     if (old_state.misses > old_state.hits * patience + patience) {
       old_state.evicted = true;
-      if (old_state.branches != 0) evicted_.push_back(std::move(bucket[i]));
+      if (old_state.branches != 0) {
+        evicted_.push_back(std::move(bucket[i]));
+      } else {
+        Retire(std::move(bucket[i]));
+      }
       bucket.erase(bucket.begin() + static_cast<std::ptrdiff_t>(i));
       --kept_count_;
     }
@@ -401,6 +405,16 @@ Verifier::Visit Verifier::VisitPrunePoint() {
   if (!add_new) return Visit::kNew;
   KeepState();
   return CheckMemoryBudget() ? Visit::kNew : Visit::kRefused;
+}
+
+Verifier::Visit Verifier::Covered(State& by) {
+  if (recording_ != nullptr) recording_->Cover(by);
+  return Visit::kSeen;
+}
+
+// Nobody compares with this state any more.
+void Verifier::Retire(std::unique_ptr<State> kept) {
+  if (recording_ != nullptr) recording_->Retire(std::move(kept));
 }
 
 void Verifier::KeepState() {
@@ -414,6 +428,7 @@ void Verifier::KeepState() {
   auto kept = std::make_unique<State>();
   kept->CopyFrom(current, pool_);
   kept->insn = insn_;
+  if (recording_ != nullptr) recording_->Keep(*kept);
   for (uint32_t f = 0; f <= kept->depth; ++f) {
     kept->frames[f]->read = 0;
     current.frames[f]->written = 0;

@@ -245,6 +245,12 @@ class FramePool {
   uint64_t bytes_ = 0;
 };
 
+// A place in a Recording.
+struct RecordedPlace {
+  uint32_t segment = 0;
+  uint32_t step = 0;
+};
+
 struct State {
   std::array<FramePool::Ptr, kMaxFrames> frames;
   uint32_t depth = 0;  // index of the current frame
@@ -272,7 +278,9 @@ struct State {
   // Some path from here came back to a state kept before it: what matters here
   // is not known by marks, so that all of it does. The loop (prune.cc), 0 if none.
   uint32_t in_loop = 0;
-  uint32_t heads_loop = 0;  // the loop that this state is the entry of
+  uint32_t heads_loop = 0;   // the loop that this state is the entry of
+  RecordedPlace recorded;    // if the exploration is recorded
+  bool covers_path = false;  // then: a path ended here because of this state
   uint32_t hits = 0;
   uint32_t misses = 0;
 

@@ -24,6 +24,7 @@
 #include "verifier/findings.h"
 #include "verifier/global_prototype.h"
 #include "verifier/log.h"
+#include "verifier/recording.h"
 #include "verifier/special_fields.h"
 #include "verifier/state.h"
 #include "verifier/structure.h"
@@ -137,6 +138,8 @@ class Verifier {
  public:
   Verifier(const Program& program, const Environment& environment, const VerifyOptions& options);
   ~Verifier();
+  // Before Run: keeps what Lockstep needs.
+  void Record() { recording_ = std::make_unique<Recording>(); }
   // Returns true if the program is accepted.
   bool Run();
 
@@ -166,6 +169,7 @@ class Verifier {
     uint32_t insn;
     int64_t previous;
     size_t log_position;
+    uint32_t segment;  // of the recording
   };
 
   // ---- verifier.cc: results
@@ -200,6 +204,8 @@ class Verifier {
 
   // ---- prune.cc: states that cover others
   Visit VisitPrunePoint();
+  Visit Covered(State& by);
+  void Retire(std::unique_ptr<State> kept);
   bool SameHeld(const State& old_state, const State& current);
   bool StatesEqual(const State& old_state, const State& current, Compare how);
   bool FramesEqual(const Frame& old_frame, const Frame& current, uint16_t live, Compare how);
@@ -374,7 +380,8 @@ class Verifier {
   std::vector<HistoryEntry> history_;
   bool history_open_ = false;  // the current instruction has an entry already
   IdMap ids_;
-  std::vector<uint32_t> outer_loop_;  // by loop; loop 0 is none
+  std::unique_ptr<Recording> recording_;  // null unless asked for
+  std::vector<uint32_t> outer_loop_;      // by loop; loop 0 is none
 
   uint32_t insn_ = 0;
   uint32_t next_insn_ = 0;  // where the current instruction leads

@@ -198,11 +198,11 @@ bool Verifier::CheckMapValue(int number, int64_t off, int64_t size, bool zero_al
 // Locks, timers and kernel pointers inside a value have operations of their own.
 bool Verifier::CheckSpecialFields(int number, int64_t off, int64_t size) {
   const Register& r = reg(number);
-  for (const SpecialField& field : fields_[r.map]) {
+  for (const SpecialField& field : records_[r.map].fields) {
     const int64_t low = r.var.wide.smin + off;
     const int64_t high = static_cast<int64_t>(r.var.wide.umax) + off + size;
     if (low >= int64_t{field.offset} + field.size || high <= int64_t{field.offset}) continue;
-    if (field.kind == SpecialKind::kKptr) {
+    if ((MaskOf(field.kind) & (kKernelPointers | MaskOf(SpecialKind::kUptr))) != 0) {
       return Reject(FindingCode::kUnsupportedField, {map(r.map).name, NameOf(field.kind)});
     }
     return Reject(FindingCode::kSpecialField, {NameOf(field.kind)});

@@ -94,30 +94,42 @@ uint32_t Verifier::MapIndexOf(const MapSpec& spec) {
   const auto it = std::find(maps_.begin(), maps_.end(), &spec);
   if (it != maps_.end()) return static_cast<uint32_t>(it - maps_.begin());
   maps_.push_back(&spec);
-  const auto& btf = program_.data().btf;
-  fields_.push_back(btf != nullptr ? FindSpecialFields(*btf, spec.btf_value_type_id)
-                                   : std::vector<SpecialField>{});
+  records_.push_back(ReadMapRecord(BtfOf(kProgramBtf), spec, BtfOf(kTargetBtf)));
   return static_cast<uint32_t>(maps_.size() - 1);
 }
 
-bool Verifier::CheckMap(const MapSpec& m, const std::vector<SpecialField>& fields) {
+const LocalRecords& Verifier::local_records() {
+  if (local_records_ == nullptr) {
+    const btf::Btf* btf = BtfOf(kProgramBtf);
+    local_records_ = btf != nullptr ? std::make_unique<LocalRecords>(*btf, BtfOf(kTargetBtf))
+                                    : std::make_unique<LocalRecords>();
+  }
+  return *local_records_;
+}
+
+bool Verifier::CheckMap(const MapSpec& m, const FieldRecord& record) {
   const ProgramTypeId type = program_.type();
-  const auto has = [&](std::initializer_list<SpecialKind> kinds) {
-    return std::any_of(fields.begin(), fields.end(), [&](const SpecialField& f) {
-      return std::find(kinds.begin(), kinds.end(), f.kind) != kinds.end();
-    });
-  };
-  if (IsTracing(type) && has({SpecialKind::kListHead, SpecialKind::kRbRoot})) {
+  for (const SpecialField& field : record.fields) {
+    if (!MapTakes(m.type, field.kind)) {
+      return Reject(FindingCode::kMapFieldType,
+                    {m.name, NameOf(field.kind), static_cast<uint32_t>(m.type)});
+    }
+  }
+  if (!record.fields.empty() && (m.flags & (kMapRdonlyProg | kMapWronlyProg)) != 0) {
+    return Reject(FindingCode::kMapFieldFlags, {m.name, NameOf(record.fields[0].kind)});
+  }
+  if (record.needs_target) return Reject(FindingCode::kFieldNeedsBtf, {m.name});
+  if (IsTracing(type) && record.Has(kGraphRoots)) {
     return Reject(FindingCode::kTracingMapField, {"bpf_{list_head,rb_root}"});
   }
-  if (has({SpecialKind::kSpinLock, SpecialKind::kResSpinLock})) {
+  if (record.Has(kLocks)) {
     if (type == ProgramTypeId::kSocketFilter) return Reject(FindingCode::kSocketFilterSpinLock, {});
     if (IsTracing(type)) return Reject(FindingCode::kTracingMapField, {"bpf_spin_lock"});
   }
-  if (IsTracing(type) && has({SpecialKind::kTimer})) {
+  if (IsTracing(type) && record.Has(MaskOf(SpecialKind::kTimer))) {
     return Reject(FindingCode::kTracingMapField, {"bpf_timer"});
   }
-  if (IsTracing(type) && has({SpecialKind::kWorkqueue})) {
+  if (IsTracing(type) && record.Has(MaskOf(SpecialKind::kWorkqueue))) {
     return Reject(FindingCode::kTracingMapField, {"bpf_wq"});
   }
   if (program_.data().sleepable && !WorksInSleepable(m.type)) {
@@ -138,7 +150,7 @@ bool Verifier::CheckMaps() {
     }
     const auto index = static_cast<uint32_t>(slot.insn.imm);
     insn_ = static_cast<uint32_t>(&slot - structure_.insns.data());
-    if (!CheckMap(map(index), fields_[index])) return false;
+    if (!CheckMap(map(index), records_[index])) return false;
   }
   return true;
 }

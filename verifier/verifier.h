@@ -179,7 +179,7 @@ class Verifier {
   bool RejectWithText(FindingCode code, std::string message);
   bool CheckMaps();
   bool CheckSubprogramRules();
-  bool CheckMap(const MapSpec& map, const std::vector<SpecialField>& fields);
+  bool CheckMap(const MapSpec& map, const FieldRecord& record);
   bool SetUpEntry(uint32_t subprogram);
   void SetUpGlobalArguments(const GlobalPrototype& prototype);
 
@@ -353,6 +353,8 @@ class Verifier {
   const btf::Btf* BtfOf(uint32_t which) const {
     return (which == kTargetBtf ? program_.data().target_btf : program_.data().btf).get();
   }
+  // The special fields of the program's own structs.
+  const LocalRecords& local_records();
   // Linux's names for what the loader's rights allow.
   bool bpf_capable() const { return options_.rights != Rights::kUnprivileged; }
   bool allow_ptr_leaks() const { return options_.rights == Rights::kRoot; }
@@ -368,7 +370,8 @@ class Verifier {
   const ProgramType* type_ = nullptr;
   Structure structure_;
   std::vector<const MapSpec*> maps_;               // the program's, then inner maps met on the way
-  std::vector<std::vector<SpecialField>> fields_;  // by map
+  std::vector<FieldRecord> records_;               // by map
+  std::unique_ptr<LocalRecords> local_records_;    // when asked for
   std::vector<InsnNotes> notes_;
   std::vector<std::unique_ptr<GlobalPrototype>> prototypes_;  // by subprogram, when asked for
 

@@ -114,7 +114,9 @@ constexpr FindingCode kNeedsBtf[] = {FindingCode::kStackWithTailCall,
                                      FindingCode::kCallbackNotStatic,
                                      FindingCode::kCallbackIsMain,
                                      FindingCode::kKeyWrite,
-                                     FindingCode::kReadOnlyMemory};
+                                     FindingCode::kReadOnlyMemory,
+                                     FindingCode::kMapFieldType,
+                                     FindingCode::kMapFieldFlags};
 constexpr FindingCode kNeedsCode[] = {
     FindingCode::kIllegalInstruction,  FindingCode::kJumpIntoWide,
     FindingCode::kCallOutOfRange,      FindingCode::kTooManySubprograms,

@@ -221,13 +221,16 @@ bool Verifier::RefinePointers(const DecodedInsn& insn, State& fall, State& jump)
 }
 
 void Verifier::MarkNotNull(Register& r) {
-  r.flags = static_cast<uint8_t>(r.flags & ~kMaybeNull);
+  r.flags = static_cast<uint16_t>(r.flags & ~kMaybeNull);
   if (r.kind == RegKind::kMapValue && map(r.map).inner != nullptr) {
     // The value of a map of maps is a map.
     const uint32_t index = MapIndexOf(*map(r.map).inner);
     r.kind = RegKind::kMapPointer;
     r.map = index;
-    r.map_uid = r.id;
+    // Which inner map it is matters for what refers back to its map.
+    constexpr SpecialMask kBoundToMap =
+        MaskOf(SpecialKind::kTimer, SpecialKind::kWorkqueue, SpecialKind::kTaskWork);
+    r.map_uid = records_[index].Has(kBoundToMap) ? r.id : 0;
   }
 }
 
@@ -239,7 +242,9 @@ void Verifier::MarkNullness(State& s, int number, bool is_null) {
   const uint32_t id = s.reg(static_cast<size_t>(number)).id;
   const uint32_t ref_id = s.reg(static_cast<size_t>(number)).ref_id;
   if (is_null && ref_id != 0 && ref_id == id) {
-    std::erase_if(s.refs, [&](const Reference& r) { return r.id == ref_id; });
+    std::erase_if(s.refs, [&](const Reference& r) {
+      return r.kind == ReferenceKind::kObject && r.id == ref_id;
+    });
   }
   ForEachRegister(s, [&](Register& r) {
     if (!r.IsPointer() || !r.MaybeNull() || r.id != id) return;
@@ -247,7 +252,7 @@ void Verifier::MarkNullness(State& s, int number, bool is_null) {
       r = Register::Number(0);
     } else {
       MarkNotNull(r);
-      r.id = 0;
+      if (!MayPointToLock(r)) r.id = 0;
     }
   });
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The arguments of a helper call against its prototype, left to right.
 
+#include <span>
+
 #include "verifier/format_string.h"
 #include "verifier/helper_rules.h"
 #include "verifier/verifier.h"
@@ -10,43 +12,93 @@ namespace {
 
 constexpr int64_t kMaxSize = 1 << 29;
 
-// How Linux lists what an argument may be.
-std::string_view ExpectedText(ArgKind kind) {
+struct Accepted {
+  RegKind kind;
+  uint16_t flags = 0;
+};
+constexpr Accepted kContexts[] = {{RegKind::kContext}};
+constexpr Accepted kMaps[] = {{RegKind::kMapPointer}};
+constexpr Accepted kScalars[] = {{RegKind::kScalar}};
+constexpr Accepted kMemories[] = {{RegKind::kStack},
+                                  {RegKind::kPacket},
+                                  {RegKind::kPacketMeta},
+                                  {RegKind::kMapKey},
+                                  {RegKind::kMapValue},
+                                  {RegKind::kMemory},
+                                  {RegKind::kMemory, kRingbuf},
+                                  {RegKind::kBuffer},
+                                  {RegKind::kBtfId, kTrusted}};
+constexpr Accepted kRecords[] = {{RegKind::kMemory, kRingbuf}};
+constexpr Accepted kStacks[] = {{RegKind::kStack}};
+constexpr Accepted kMapValues[] = {{RegKind::kMapValue}};
+constexpr Accepted kFunctions[] = {{RegKind::kFunction}};
+constexpr Accepted kValuesAndObjects[] = {{RegKind::kMapValue}, {RegKind::kBtfId, kAlloc}};
+constexpr Accepted kDynptrs[] = {{RegKind::kStack}, {RegKind::kDynptr}};
+constexpr Accepted kBtfPointers[] = {
+    {RegKind::kBtfId}, {RegKind::kBtfId, kTrusted}, {RegKind::kBtfId, kRcu}};
+constexpr Accepted kPercpuPointers[] = {{RegKind::kBtfId, kPercpu},
+                                        {RegKind::kBtfId, kPercpu | kRcu},
+                                        {RegKind::kBtfId, kPercpu | kTrusted}};
+constexpr Accepted kFullSockets[] = {{RegKind::kSocket}};
+constexpr Accepted kSockets[] = {
+    {RegKind::kSockCommon}, {RegKind::kSocket}, {RegKind::kTcpSock}, {RegKind::kXdpSock}};
+constexpr Accepted kSocketsAndBtf[] = {{RegKind::kSockCommon}, {RegKind::kSocket},
+                                       {RegKind::kTcpSock},    {RegKind::kXdpSock},
+                                       {RegKind::kBtfId},      {RegKind::kBtfId, kTrusted}};
+
+// What an argument may be, in the order in which Linux lists it.
+std::span<const Accepted> AcceptedBy(ArgKind kind) {
   switch (kind) {
     case ArgKind::kContext:
-      return "ctx";
+      return kContexts;
     case ArgKind::kConstMap:
-      return "map_ptr";
+      return kMaps;
     case ArgKind::kConstSize:
     case ArgKind::kConstSizeOrZero:
     case ArgKind::kConstAllocSizeOrZero:
-      return "scalar";
+      return kScalars;
+    case ArgKind::kMapKey:
+    case ArgKind::kMapValue:
+    case ArgKind::kMem:
+      return kMemories;
     case ArgKind::kRingbufMem:
-      return "ringbuf_mem";
+      return kRecords;
     case ArgKind::kStack:
-      return "fp";
+      return kStacks;
     case ArgKind::kConstString:
-      return "map_value";
+    case ArgKind::kTimer:
+      return kMapValues;
     case ArgKind::kFunction:
-      return "func";
-    default:
-      return "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
+      return kFunctions;
+    case ArgKind::kSpinLock:
+    case ArgKind::kKptr:
+      return kValuesAndObjects;
+    case ArgKind::kDynptr:
+      return kDynptrs;
+    case ArgKind::kSockCommon:
+      return kSockets;
+    case ArgKind::kSocket:
+      return kFullSockets;
+    case ArgKind::kBtfId:
+      return kBtfPointers;
+    case ArgKind::kBtfIdSockCommon:
+      return kSocketsAndBtf;
+    case ArgKind::kPercpuBtfId:
+      return kPercpuPointers;
+    case ArgKind::kNone:
+    case ArgKind::kAnything:
+      break;
   }
+  return {};
 }
 
-bool IsMemoryKind(const Register& r, const ArgSpec& arg) {
-  switch (r.kind) {
-    case RegKind::kStack:
-    case RegKind::kPacket:
-    case RegKind::kPacketMeta:
-    case RegKind::kMapKey:
-    case RegKind::kMapValue:
-      return true;
-    case RegKind::kMemory:
-      return (r.flags & kReadOnly) == 0 || (arg.flags & kArgReadOnly) != 0;
-    default:
-      return false;
+std::string ExpectedText(std::span<const Accepted> accepted) {
+  std::string out;
+  for (const Accepted& a : accepted) {
+    if (!out.empty()) out += ", ";
+    out += KindName(Register::Pointer(a.kind, a.flags));
   }
+  return out;
 }
 
 }  // namespace
@@ -54,40 +106,7 @@ bool IsMemoryKind(const Register& r, const ArgSpec& arg) {
 bool Verifier::CheckArgumentKind(const HelperSpec& helper, int index, const ArgSpec& arg) {
   const int number = index + 1;
   const Register& r = reg(number);
-  bool ok = false;
   switch (arg.kind) {
-    case ArgKind::kContext:
-      ok = r.kind == RegKind::kContext;
-      break;
-    case ArgKind::kConstMap:
-      ok = r.kind == RegKind::kMapPointer;
-      break;
-    case ArgKind::kConstSize:
-    case ArgKind::kConstSizeOrZero:
-    case ArgKind::kConstAllocSizeOrZero:
-      ok = r.IsScalar();
-      break;
-    case ArgKind::kMapKey:
-    case ArgKind::kMapValue:
-    case ArgKind::kMem:
-      ok = IsMemoryKind(r, arg);
-      break;
-    case ArgKind::kRingbufMem:
-      ok = r.kind == RegKind::kMemory && (r.flags & kRingbuf) != 0;
-      break;
-    case ArgKind::kStack:
-      ok = r.kind == RegKind::kStack;
-      break;
-    case ArgKind::kConstString:
-      ok = r.kind == RegKind::kMapValue;
-      break;
-    case ArgKind::kFunction:
-      ok = r.kind == RegKind::kFunction;
-      break;
-    case ArgKind::kNone:
-    case ArgKind::kAnything:
-      return true;
-    case ArgKind::kSpinLock:
     case ArgKind::kTimer:
     case ArgKind::kKptr:
     case ArgKind::kDynptr:
@@ -97,14 +116,23 @@ bool Verifier::CheckArgumentKind(const HelperSpec& helper, int index, const ArgS
     case ArgKind::kBtfIdSockCommon:
     case ArgKind::kPercpuBtfId:
       return Reject(FindingCode::kUnsupportedArgument, {number, HelperName(helper)});
+    default:
+      break;
   }
-  const bool null_ok = !r.MaybeNull() || (arg.flags & kArgMaybeNull) != 0;
-  if (ok && null_ok) return true;
-  return Reject(FindingCode::kArgumentKind, {number, KindName(r), ExpectedText(arg.kind)});
+  uint16_t folded = 0;
+  if ((arg.flags & kArgReadOnly) != 0) folded |= kReadOnly;
+  if ((arg.flags & kArgMaybeNull) != 0) folded |= kMaybeNull;
+  const std::span<const Accepted> accepted = AcceptedBy(arg.kind);
+  for (const Accepted& a : accepted) {
+    if (r.kind == a.kind && (r.flags & ~folded) == a.flags) return true;
+  }
+  return Reject(FindingCode::kArgumentKind, {number, KindName(r), ExpectedText(accepted)});
 }
 
 bool Verifier::CheckArgumentOffset(const Register& r, int number, const ArgSpec& arg) {
   if ((arg.flags & kArgRelease) != 0) {
+    // A dynptr in the stack stands for what it refers to.
+    if (arg.kind == ArgKind::kDynptr && r.kind == RegKind::kStack) return true;
     if (r.off != 0) return Reject(FindingCode::kReleaseOffset, {number});
     return CheckPointerOffset(r, number, false);
   }
@@ -115,8 +143,12 @@ bool Verifier::CheckArgumentOffset(const Register& r, int number, const ArgSpec&
     case RegKind::kMapKey:
     case RegKind::kMapValue:
     case RegKind::kMemory:
+    case RegKind::kBuffer:
+    case RegKind::kArena:
     case RegKind::kScalar:
       return true;
+    case RegKind::kBtfId:
+      return CheckPointerOffset(r, number, (r.flags & (kPercpu | kUntrusted)) == 0);
     default:
       return CheckPointerOffset(r, number, false);
   }
@@ -208,6 +240,8 @@ bool Verifier::CheckArgumentMemory(const HelperSpec& helper, int index, const Ar
     case ArgKind::kFunction:
       call.callback = r.subprogram;
       return true;
+    case ArgKind::kSpinLock:
+      return ProcessLock(number, ReferenceKind::kSpinLock, helper.id == kSpinLock);
     default:
       return true;
   }

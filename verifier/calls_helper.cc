@@ -22,37 +22,6 @@ bool IsGplCompatible(std::string_view license) {
 
 }  // namespace
 
-uint32_t Verifier::AcquireReference() {
-  const uint32_t id = NewId();
-  state().refs.push_back({id, insn_});
-  changes_.references = true;
-  return id;
-}
-
-bool Verifier::ReleaseReference(uint32_t ref_id) {
-  auto& refs = state().refs;
-  const auto it =
-      std::find_if(refs.begin(), refs.end(), [&](const Reference& r) { return r.id == ref_id; });
-  if (it == refs.end()) return false;
-  refs.erase(it);
-  ForEachRegister(state(), [&](Register& r) {
-    if (r.ref_id == ref_id) r = allow_ptr_leaks() ? Register::Unknown() : Register{};
-  });
-  return true;
-}
-
-bool Verifier::CheckNoReferences(const char* where) {
-  if (state().refs.empty()) return true;
-  for (const Reference& r : state().refs) Note(FindingCode::kUnreleasedReference, {r.id, r.insn});
-  return Reject(FindingCode::kReferenceLeak, {where});
-}
-
-void Verifier::InvalidatePackets() {
-  ForEachRegister(state(), [&](Register& r) {
-    if (r.IsPacketAny()) r = allow_ptr_leaks() ? Register::Unknown() : Register{};
-  });
-}
-
 void Verifier::ClearCallerSaved() {
   for (int i = 0; i <= 5; ++i) reg(i) = Register{};
   changes_.regs |= 0x3f;
@@ -77,19 +46,28 @@ bool Verifier::CheckHelperAllowed(const DecodedInsn& insn, const HelperSpec** fo
   if ((helper->refused_programs & MaskOf(program_class)) != 0) {
     return Reject(FindingCode::kHelperInProbe, {});
   }
-  if ((helper->flags & kHelperMightSleep) != 0 && !program_.data().sleepable) {
-    return Reject(FindingCode::kSleepableHelper, {});
-  }
-  const bool modelled = id == kLoop || id == kForEachMapElem;
-  if ((helper->flags & kHelperCallsBack) != 0 && !modelled) {
-    return Reject(FindingCode::kUnsupportedCallback, {HelperName(*helper)});
-  }
-  return true;
+  return CheckHelperMaySleep(*helper);
+}
+
+bool Verifier::CheckHelperMaySleep(const HelperSpec& helper) {
+  const State& s = state();
+  if ((helper.flags & kHelperMightSleep) == 0) return true;
+  if (!s.sleepable) return Reject(FindingCode::kSleepableHelper, {});
+  const char* section = nullptr;
+  if (s.irq_id != 0) section = "IRQ-disabled";
+  if (s.preempt_sections != 0) section = "non-preemptible";
+  if (s.rcu_sections != 0) section = "rcu_read_lock";
+  if (section == nullptr) return true;
+  return Reject(FindingCode::kSleepInSection, {HelperName(helper), helper.id, section});
 }
 
 bool Verifier::CallHelper(const DecodedInsn& insn) {
   const HelperSpec* helper = nullptr;
   if (!CheckHelperAllowed(insn, &helper)) return false;
+  const bool modelled = helper->id == kLoop || helper->id == kForEachMapElem;
+  if ((helper->flags & kHelperCallsBack) != 0 && !modelled) {
+    return Reject(FindingCode::kUnsupportedCallback, {HelperName(*helper)});
+  }
   CallInfo call;
   call.helper = helper;
   for (int i = 0; i < 5; ++i) {
@@ -135,7 +113,7 @@ bool Verifier::CheckHelperRules(const HelperSpec& helper, CallInfo& call) {
         return Reject(FindingCode::kUnsupportedCallback, {HelperName(helper)});
       }
     }
-    if (!CheckNoReferences("tail_call")) return false;
+    if (!CheckNothingHeld("tail_call", true, false)) return false;
     if (reg(3).IsScalar() && reg(3).var.bits.IsConst() && !MarkPrecise(3)) return false;
   }
   if (call.has_map && ReadOnlyForPrograms(map(call.map)) &&
@@ -210,6 +188,8 @@ bool Verifier::SetHelperResult(const HelperSpec& helper, const CallInfo& call) {
       if (maybe_null && !there) {
         r0.flags |= kMaybeNull;
         notes_[insn_].maybe_null_seen = true;
+      } else if (MayPointToLock(r0)) {
+        r0.id = NewId();
       }
       break;
     }

@@ -110,11 +110,7 @@ bool Verifier::ReturnFromCallback() {
   s.frames[s.depth].reset();
   --s.depth;
   State* previous = PreviousEntry(s.parent, next_insn_);
-  // What was acquired in there was released in there.
-  if (previous == nullptr || previous->refs.size() != s.refs.size()) {
-    return CheckNoReferences("callback return");
-  }
-  WidenImprecise(*previous, s);
+  if (previous != nullptr) WidenImprecise(*previous, s);
   print_full_state_ = true;
   return true;
 }
@@ -150,6 +146,7 @@ bool Verifier::ReturnFromSubprogram() {
 bool Verifier::CallGlobal(uint32_t target) {
   const GlobalPrototype& prototype = *PrototypeOf(target);
   const std::string& name = program_.subprograms()[target].name;
+  if (state().locks != 0) return Reject(FindingCode::kGlobalUnderLock, {});
   if (prototype.failed != FindingCode::kNone) {
     if (RowOf(prototype.failed).kind == FindingKind::kUnsupported) {
       return Reject(prototype.failed, {name});
@@ -218,7 +215,7 @@ bool Verifier::CheckGlobalArguments(const GlobalPrototype& prototype) {
 bool Verifier::CheckGlobalMemory(int number, uint32_t size) {
   Register& r = reg(number);
   const Register saved = r;
-  r.flags = static_cast<uint8_t>(r.flags & ~kMaybeNull);
+  r.flags = static_cast<uint16_t>(r.flags & ~kMaybeNull);
   switch (r.kind) {
     case RegKind::kStack:
     case RegKind::kPacket:

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "verifier/helper_rules.h"
 #include "verifier/verifier.h"
 
 namespace skep::verifier {
@@ -258,7 +259,7 @@ bool Verifier::StepPacketLoad(const DecodedInsn& insn) {
     return Reject(FindingCode::kUnsupportedLdAbs, {});
   }
   if (!CheckSource(6)) return false;
-  if (!CheckNoReferences("BPF_LD_[ABS|IND]")) return false;
+  if (!CheckNothingHeld("BPF_LD_[ABS|IND]", true, false)) return false;
   const Register& context = reg(6);
   if (context.kind != RegKind::kContext) return Reject(FindingCode::kLdAbsContext, {});
   if (!CheckPointerOffset(context, 6, false)) return false;
@@ -314,6 +315,10 @@ bool Verifier::StepWideLoad(const DecodedInsn& insn) {
 }
 
 bool Verifier::StepCall(const DecodedInsn& insn) {
+  if (state().locks != 0 && Info(insn.op).kind == OpKind::kCallHelper &&
+      static_cast<uint32_t>(insn.imm) != kSpinUnlock) {
+    return Reject(FindingCode::kCallUnderLock, {});
+  }
   switch (Info(insn.op).kind) {
     case OpKind::kCallLocal:
       return CallSubprogram(insn);
@@ -325,8 +330,10 @@ bool Verifier::StepCall(const DecodedInsn& insn) {
 }
 
 bool Verifier::StepExit(bool* path_ends) {
+  if (!CheckNothingHeld("BPF_EXIT instruction in main prog", state().depth == 0, false)) {
+    return false;
+  }
   if (state().depth > 0) return ReturnFromSubprogram();
-  if (!CheckNoReferences("BPF_EXIT instruction in main prog")) return false;
   if (!CheckReturnValue()) return false;
   *path_ends = true;
   return true;

@@ -29,6 +29,8 @@ enum : uint32_t {
   kMapPushElem = 87,
   kMapPopElem = 88,
   kMapPeekElem = 89,
+  kSpinLock = 93,
+  kSpinUnlock = 94,
   kProbeReadUserStr = 114,
   kProbeReadKernelStr = 115,
   kGetTaskStack = 141,

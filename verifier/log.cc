@@ -190,9 +190,9 @@ std::string KindName(const Register& r) {
   if ((r.flags & kRingbuf) != 0) out += "ringbuf_";
   if ((r.flags & kUser) != 0) out += "user_";
   if ((r.flags & kPercpu) != 0) out += "percpu_";
+  if ((r.flags & kRcu) != 0) out += "rcu_";
   if ((r.flags & kUntrusted) != 0) out += "untrusted_";
   if ((r.flags & kTrusted) != 0) out += "trusted_";
-  if ((r.flags & kRcu) != 0) out += "rcu_";
   out += BaseName(r.kind);
   if (r.MaybeNull()) out += r.kind == RegKind::kBtfId ? "or_null_" : "_or_null";
   return out;

@@ -322,11 +322,29 @@ class Verifier {
   bool SetHelperResult(const HelperSpec& helper, const CallInfo& call);
   bool FindConstantKey(const Register& key, CallInfo& call);
   void NoteCall(const HelperSpec& helper, const CallInfo& call);
-  bool ReleaseReference(uint32_t ref_id);
-  uint32_t AcquireReference();
-  bool CheckNoReferences(const char* where);
-  void InvalidatePackets();
+  bool CheckHelperMaySleep(const HelperSpec& helper);
   void ClearCallerSaved();
+
+  // ---- resources.cc: references, locks, sections
+  // A new reference, acquired by this instruction: its id.
+  uint32_t AcquireReference();
+  // Gives the reference back and invalidates all pointers to it. False if it is
+  // not held (nothing is recorded then).
+  bool ReleaseReference(uint32_t ref_id);
+  // As ReleaseReference, but leaves the pointers alone.
+  bool DropReference(uint32_t ref_id);
+  void Invalidate(Register& reg) const;
+  void InvalidateNonOwning();
+  void InvalidatePackets();
+  bool CheckNoReferences(bool exception);
+  bool CheckNothingHeld(const char* where, bool sections, bool exception);
+  bool InRcuSection() const;
+  // The special fields of what it points to: a map's value or an object that the
+  // program allocated. Null if it has none.
+  const FieldRecord* RecordOf(const Register& reg);
+  bool MayPointToLock(const Register& reg);
+  const SpecialField* FieldAt(int reg, SpecialKind kind);
+  bool ProcessLock(int reg, ReferenceKind kind, bool take);
 
   // ---- calls_subprogram.cc
   bool CallSubprogram(const DecodedInsn& insn);
@@ -369,9 +387,9 @@ class Verifier {
   const bool keep_all_states_;
   const ProgramType* type_ = nullptr;
   Structure structure_;
-  std::vector<const MapSpec*> maps_;               // the program's, then inner maps met on the way
-  std::vector<FieldRecord> records_;               // by map
-  std::unique_ptr<LocalRecords> local_records_;    // when asked for
+  std::vector<const MapSpec*> maps_;             // the program's, then inner maps met on the way
+  std::vector<FieldRecord> records_;             // by map
+  std::unique_ptr<LocalRecords> local_records_;  // when asked for
   std::vector<InsnNotes> notes_;
   std::vector<std::unique_ptr<GlobalPrototype>> prototypes_;  // by subprogram, when asked for
 

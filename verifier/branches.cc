@@ -126,10 +126,7 @@ bool Verifier::StepMayGoto(const DecodedInsn& insn) {
   State* other = PushPath(insn_ + 1, insn_);
   if (other == nullptr) return false;
   ++other->may_goto_depth;
-  // The parent is the state kept right here, this time round.
-  State* parent = state().parent;
-  State* previous = parent != nullptr ? PreviousEntry(parent->parent, insn_) : nullptr;
-  if (previous != nullptr) WidenImprecise(*previous, *other);
+  WidenSinceLastRound(*other);
   next_insn_ = static_cast<uint32_t>(TargetOf(insn, insn_));
   return true;
 }

@@ -365,7 +365,8 @@ bool Verifier::FindConstantKey(const Register& key, CallInfo& call) {
   PrecisionRequest request;
   request.frame = state().depth;
   request.slots[key.frame] = uint64_t{1} << index;
-  return Backtrack(request);
+  Backtrack(state(), request);
+  return true;
 }
 
 }  // namespace skep::verifier

@@ -51,7 +51,7 @@ void Verifier::PushFrame(State& s, uint32_t subprogram) {
   Frame& frame = *s.frames[s.depth];
   frame.callsite = insn_;
   frame.subprogram = subprogram;
-  frame.written = ~uint64_t{0};  // a new frame: nothing before the call can be read
+  s.written[s.depth] = ~uint64_t{0};  // a new frame: nothing before the call can be read
   frame.regs[10] = Register::Pointer(RegKind::kStack);
   frame.regs[10].frame = static_cast<uint8_t>(s.depth);
 }
@@ -109,7 +109,7 @@ bool Verifier::ReturnFromCallback() {
   next_insn_ = s.frame().callsite;
   s.frames[s.depth].reset();
   --s.depth;
-  State* previous = PreviousEntry(s.parent, next_insn_);
+  const State* previous = PreviousEntry(next_insn_, s.path_depth);
   if (previous != nullptr) WidenImprecise(*previous, s);
   print_full_state_ = true;
   return true;

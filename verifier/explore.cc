@@ -37,18 +37,14 @@ void Verifier::SetUnknown(int i) {
 void Verifier::PushHistory(uint32_t flags, uint64_t linked) {
   State& s = state();
   if (history_open_) {
-    HistoryEntry& entry = history_[s.history_end - 1];
+    HistoryEntry& entry = history_[s.history];
     entry.flags |= flags;
     if (linked != 0) entry.linked = linked;
     return;
   }
-  const HistoryEntry entry{insn_, static_cast<uint32_t>(previous_insn_), flags, linked};
-  if (s.history_end < history_.size()) {
-    history_[s.history_end] = entry;
-  } else {
-    history_.push_back(entry);
-  }
-  ++s.history_end;
+  history_.push_back({insn_, static_cast<uint32_t>(previous_insn_), flags, s.history, linked});
+  s.history = static_cast<uint32_t>(history_.size() - 1);
+  ++s.history_count;
   history_open_ = true;
 }
 
@@ -73,21 +69,18 @@ State* Verifier::PushPath(uint32_t insn, uint32_t previous) {
   if (other->parent != nullptr) ++other->parent->branches;
   State* result = other.get();
   const uint32_t segment = recording_ != nullptr ? recording_->PutAside() : 0;
-  pending_.push_back({std::move(other), insn, previous, log_.position(), segment});
+  pending_.push_back({std::move(other), insn, previous, log_.position(), history_.size(), segment});
   if (!CheckMemoryBudget()) return nullptr;
   return result;
 }
 
 void Verifier::FinishPath() {
-  for (State* s = current_.get(); s != nullptr; s = s->parent) {
+  for (State* s = current_.get(); s != nullptr;) {
     if (--s->branches != 0) break;
-  }
-  if (evicted_.size() > 512) {
-    std::erase_if(evicted_, [&](std::unique_ptr<State>& s) {
-      if (s->branches != 0) return false;
-      Retire(std::move(s));
-      return true;
-    });
+    LeaveLoop(*s);
+    State* parent = s->parent;
+    if (s->evicted) DropEvicted(*s);
+    s = parent;
   }
 }
 
@@ -97,6 +90,8 @@ bool Verifier::PopPath() {
   Pending next = std::move(pending_.back());
   pending_.pop_back();
   if (!log_.On(kLogEveryInsn)) log_.RollBack(next.log_position);
+  // Only back edges lead into the history of paths that have ended.
+  if (back_edges_ == 0) history_.resize(next.history_size);
   current_ = std::move(next.state);
   insn_ = next.insn;
   previous_insn_ = next.previous;
@@ -150,6 +145,8 @@ bool Verifier::Explore(uint32_t subprogram) {
   }
   for (auto& kept : evicted_) Retire(std::move(kept));
   evicted_.clear();
+  visits_.clear();
+  visit_by_place_.clear();
   kept_count_ = 0;
   return true;
 }

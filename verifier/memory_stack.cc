@@ -101,7 +101,7 @@ bool Verifier::WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, 
     return Reject(FindingCode::kCorruptSpill, {});
   }
   TouchSlot(frame_index, off);
-  if (size == kSlotBytes) frame.written |= SlotBit(index);
+  if (size == kSlotBytes) state().written[frame_index] |= SlotBit(index);
   const DecodedInsn& insn = info(insn_).insn;
   const bool is_immediate = Info(insn.op).kind == OpKind::kStore && value_reg < 0 &&
                             Info(insn.op).operands == Operands::kMemImm;

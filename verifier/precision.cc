@@ -36,7 +36,8 @@ bool Verifier::MarkPrecise(int number) {
   PrecisionRequest request;
   request.frame = state().depth;
   request.SetReg(number);
-  return Backtrack(request);
+  Backtrack(state(), request);
+  return true;
 }
 
 // If one of the numbers that this instruction refined together matters, all do.
@@ -59,10 +60,13 @@ void Verifier::SyncLinked(const HistoryEntry* entry, PrecisionRequest& request) 
 
 // Marks what is wanted in a kept state and drops from the request what is no
 // number there, or marked already: what it came from is marked too then.
-void Verifier::MarkRequested(State& s, PrecisionRequest& request) {
-  const auto mark = [](Register& r, bool there) {
-    if (!there || !r.IsScalar() || r.precise) return false;
+// Returns true if anything was marked.
+bool Verifier::MarkRequested(State& s, PrecisionRequest& request) {
+  bool changed = false;
+  const auto mark = [&](Register& r) {
+    if (!r.IsScalar() || r.precise) return false;
     r.precise = true;
+    changed = true;
     return true;
   };
   for (uint32_t f = 0; f < kMaxFrames; ++f) {
@@ -72,56 +76,56 @@ void Verifier::MarkRequested(State& s, PrecisionRequest& request) {
       continue;
     }
     Frame& frame = *s.frames[f];
-    for (size_t i = 0; i < 10; ++i) {
-      const auto bit = static_cast<uint16_t>(1u << i);
-      if ((request.regs[f] & bit) != 0 && !mark(frame.regs[i], true)) {
-        request.regs[f] = static_cast<uint16_t>(request.regs[f] & ~bit);
+    for (uint32_t left = request.regs[f]; left != 0; left &= left - 1) {
+      const auto i = static_cast<size_t>(__builtin_ctz(left));
+      if (i >= 10 || !mark(frame.regs[i])) {
+        request.regs[f] = static_cast<uint16_t>(request.regs[f] & ~(1u << i));
       }
     }
     for (uint64_t left = request.slots[f]; left != 0; left &= left - 1) {
       const auto i = static_cast<size_t>(__builtin_ctzll(left));
       const bool there = i < frame.stack.size() && frame.stack[i].IsSpill();
-      if (!there || !mark(frame.stack[i].reg, true)) request.slots[f] &= ~(uint64_t{1} << i);
+      if (!there || !mark(frame.stack[i].reg)) request.slots[f] &= ~(uint64_t{1} << i);
     }
   }
+  return changed;
 }
 
-// Walks back from the instruction at insn_.
-bool Verifier::Backtrack(PrecisionRequest request) {
-  if (!bpf_capable() || request.Empty()) return true;
-  State* s = current_.get();
+// Walks back from `end`, before the instruction there. Returns true if a kept
+// state has got a new mark.
+bool Verifier::Backtrack(const PathEnd& end, PrecisionRequest request) {
+  if (!bpf_capable() || request.Empty()) return false;
+  bool changed = false;
+  const PathEnd* s = &end;
   uint32_t first = s->first_insn;
-  int64_t at = insn_;
+  int64_t at = end.insn;
   int64_t next = -1;
   bool skip = true;
   for (;;) {
-    uint32_t end = s->history_end;
+    uint32_t history = s->history;
     for (;;) {
       if (at < 0) {
         // The entry of a global function: its arguments may be any numbers.
         const bool only_arguments = (request.regs[0] & ~kArgsMask) == 0 && request.slots[0] == 0;
-        if (!only_arguments) MarkAllPrecise();
-        return true;
+        return (!only_arguments && MarkAllPrecise(end)) || changed;
       }
       const HistoryEntry* entry = nullptr;
-      if (end > s->history_begin && history_[end - 1].insn == static_cast<uint32_t>(at)) {
-        entry = &history_[end - 1];
+      if (history != s->history_start && history_[history].insn == static_cast<uint32_t>(at)) {
+        entry = &history_[history];
       }
       if (!skip && BacktrackInsn(static_cast<uint32_t>(at), next, entry, request) ==
                        BacktrackResult::kGiveUp) {
-        MarkAllPrecise();
-        return true;
+        return MarkAllPrecise(end) || changed;
       }
       skip = false;
-      if (request.Empty()) return true;
+      if (request.Empty()) return changed;
       next = at;
-      const uint32_t count = end - s->history_begin;
       if (at == first) {
-        if (count == 0) break;
-        if (count == 1 && history_[s->history_begin].insn == static_cast<uint32_t>(at)) break;
+        if (history == s->history_start) break;
+        if (entry != nullptr && entry->before == s->history_start) break;
       }
       if (entry != nullptr) {
-        --end;
+        history = entry->before;
         at = static_cast<int32_t>(entry->previous);
       } else {
         --at;
@@ -129,16 +133,16 @@ bool Verifier::Backtrack(PrecisionRequest request) {
         if (at >= 0 && info(static_cast<uint32_t>(at)).insn.op == Op::kInvalid) --at;
       }
     }
-    s = s->parent;
-    if (s == nullptr) break;
-    MarkRequested(*s, request);
-    if (request.Empty()) return true;
+    if (s->parent == nullptr) break;
+    State* parent = s->parent;
+    if (MarkRequested(*parent, request)) changed = true;
+    if (request.Empty()) return changed;
     next = first;
+    s = parent;
     at = static_cast<int32_t>(s->last_insn);
     first = s->first_insn;
   }
-  MarkAllPrecise();
-  return true;
+  return MarkAllPrecise(end) || changed;
 }
 
 // What the request was before this instruction.
@@ -258,12 +262,16 @@ Verifier::BacktrackResult Verifier::BacktrackInsn(uint32_t at, int64_t next,
 }
 
 // The big hammer, where walking back is not possible.
-void Verifier::MarkAllPrecise() {
-  for (State* s = state().parent; s != nullptr; s = s->parent) {
-    ForEachRegister(*s, [](Register& r) {
-      if (r.IsScalar()) r.precise = true;
+bool Verifier::MarkAllPrecise(const PathEnd& end) {
+  bool changed = false;
+  for (State* s = end.parent; s != nullptr; s = s->parent) {
+    ForEachRegister(*s, [&](Register& r) {
+      if (!r.IsScalar() || r.precise) return;
+      r.precise = true;
+      changed = true;
     });
   }
+  return changed;
 }
 
 void Verifier::ForgetPrecision(State& s) {

@@ -8,9 +8,9 @@
 // (precision.cc). These marks are complete once all paths from the kept state
 // are finished (branches == 0); only then is it compared with.
 //
-// Loops that Linux closes by comparison (may_goto) are the exception: a path
-// may end at a state on its own path, whose marks are not complete. All states
-// in between are then "in the loop": all of their values matter.
+// Loops that close by comparison are the exception: the marks of their states are
+// complete only when the whole loop is finished (loops.cc). Until then everything
+// that is stored matters.
 //
 // Sound because: old covers new if each concrete machine state in new is one in
 // old, up to values that no path from old distinguished; so each path from new
@@ -22,14 +22,6 @@
 
 namespace skep::verifier {
 namespace {
-
-bool SameCallsites(const State& a, const State& b) {
-  if (a.depth != b.depth) return false;
-  for (uint32_t i = 0; i <= a.depth; ++i) {
-    if (a.frames[i]->callsite != b.frames[i]->callsite) return false;
-  }
-  return true;
-}
 
 // Everything but ids, precision and, if asked, the value.
 bool SameShape(const Register& a, const Register& b) {
@@ -128,26 +120,35 @@ bool Verifier::RegisterCovers(const Register& old_reg, const Register& current, 
   return false;
 }
 
-bool Verifier::StackCovers(const Frame& old_frame, const Frame& current, Compare how) {
+// What Linux's own types keep in a slot. How many rounds an iterator made does
+// not matter: that is how loops around it come to an end.
+bool Verifier::SpecialSlotCovers(const Register& old_reg, const Register& current) {
+  return old_reg.kind == current.kind && old_reg.flags == current.flags &&
+         old_reg.btf == current.btf && old_reg.btf_id == current.btf_id &&
+         old_reg.first_slot == current.first_slot && old_reg.iterator == current.iterator &&
+         ids_.Same(old_reg.id, current.id) && ids_.Same(old_reg.ref_id, current.ref_id);
+}
+
+bool Verifier::StackCovers(const Frame& old_frame, const Frame& current, uint64_t read,
+                           Compare how) {
   const Register unknown = Register::Unknown();
   const auto number_in = [&](const StackSlot& slot) -> const Register* {
     if (slot.IsFullScalarSpill()) return &slot.reg;
     return IsAllMisc(slot, allow_ptr_leaks()) ? &unknown : nullptr;
   };
-  if (how != Compare::kInexact && old_frame.stack.size() > current.stack.size()) return false;
+  const bool same_bytes = how == Compare::kExact || how == Compare::kSameBytes;
+  if (same_bytes && old_frame.stack.size() > current.stack.size()) return false;
   for (size_t i = 0; i < old_frame.stack.size(); ++i) {
     const StackSlot& old_slot = old_frame.stack[i];
-    if (how == Compare::kInexact && (old_frame.read >> i & 1) == 0) continue;
+    if (how == Compare::kInexact && (read >> i & 1) == 0) continue;
     const StackSlot* slot = i < current.stack.size() ? &current.stack[i] : nullptr;
-    if (how != Compare::kInexact && old_slot.bytes != slot->bytes) return false;
+    if (same_bytes && old_slot.bytes != slot->bytes) return false;
     if (old_slot.IsSpecial()) {
-      if (slot == nullptr || old_slot.bytes != slot->bytes ||
-          !RegisterCovers(old_slot.reg, slot->reg, how)) {
-        return false;
-      }
+      if (slot == nullptr || old_slot.bytes != slot->bytes) return false;
+      if (!SpecialSlotCovers(old_slot.reg, slot->reg)) return false;
       continue;
     }
-    if (slot != nullptr && how == Compare::kInexact) {
+    if (slot != nullptr) {
       const Register* old_number = number_in(old_slot);
       const Register* number = number_in(*slot);
       if (old_number != nullptr && number != nullptr) {
@@ -158,7 +159,7 @@ bool Verifier::StackCovers(const Frame& old_frame, const Frame& current, Compare
     for (size_t b = 0; b < kSlotBytes; ++b) {
       const StackByte old_byte = old_slot.bytes[b];
       if (old_byte == StackByte::kInvalid) continue;
-      if (old_byte == StackByte::kMisc && allow_ptr_leaks() && how == Compare::kInexact) continue;
+      if (old_byte == StackByte::kMisc && allow_ptr_leaks()) continue;
       if (slot == nullptr) return false;
       if (old_byte == StackByte::kMisc && slot->bytes[b] == StackByte::kZero) continue;
       if (old_byte != slot->bytes[b]) return false;
@@ -169,14 +170,14 @@ bool Verifier::StackCovers(const Frame& old_frame, const Frame& current, Compare
 }
 
 bool Verifier::FramesEqual(const Frame& old_frame, const Frame& current, uint16_t live,
-                           Compare how) {
+                           uint64_t read, Compare how) {
   // More rounds of a callback are left to follow from the older state.
   if (old_frame.callback_depth > current.callback_depth) return false;
   for (size_t i = 0; i < old_frame.regs.size(); ++i) {
     if (how != Compare::kExact && i < 10 && (live >> i & 1) == 0) continue;
     if (!RegisterCovers(old_frame.regs[i], current.regs[i], how)) return false;
   }
-  return StackCovers(old_frame, current, how);
+  return StackCovers(old_frame, current, read, how);
 }
 
 // References, locks and open sections are the same.
@@ -201,7 +202,8 @@ bool Verifier::StatesEqual(const State& old_state, const State& current, Compare
   if (!SameHeld(old_state, current)) return false;
   for (uint32_t i = 0; i <= old_state.depth; ++i) {
     const uint32_t at = i == old_state.depth ? old_state.insn : old_state.frames[i + 1]->callsite;
-    if (!FramesEqual(*old_state.frames[i], *current.frames[i], info(at).live_before, how)) {
+    if (!FramesEqual(*old_state.frames[i], *current.frames[i], info(at).live_before,
+                     old_state.read[i], how)) {
       return false;
     }
   }
@@ -232,7 +234,7 @@ void Verifier::Clean(State& s) {
       if ((live >> i & 1) == 0) frame.regs[i] = Register{};
     }
     for (size_t i = 0; i < frame.stack.size(); ++i) {
-      if ((frame.read >> i & 1) == 0) frame.stack[i] = StackSlot{};
+      if ((s.read[f] >> i & 1) == 0) frame.stack[i] = StackSlot{};
     }
   }
 }
@@ -241,86 +243,43 @@ size_t Verifier::BucketOf(uint32_t insn) const {
   return (insn ^ current_->frame().callsite) % kept_.size();
 }
 
-// These slots of frame `f` are read here: they matter in the states on the path
-// up to where they were written.
-void Verifier::MarkSlotsRead(uint32_t f, uint64_t slots) {
-  slots &= ~state().frames[f]->written;
-  for (State* s = state().parent; s != nullptr && slots != 0 && s->depth >= f; s = s->parent) {
-    Frame& frame = *s->frames[f];
-    slots &= ~frame.read;
-    frame.read |= slots;
-    slots &= ~frame.written;
+// These slots of frame `f` are read at the end of this path: they matter in the
+// states on it up to where they were written. Returns true if that is new.
+//
+// A state that has the mark has passed it on, so the walk ends there.
+bool Verifier::MarkSlotsRead(const PathEnd& end, uint32_t f, uint64_t slots) {
+  bool changed = false;
+  slots &= ~end.written[f];
+  for (State* s = end.parent; s != nullptr && slots != 0 && s->depth >= f; s = s->parent) {
+    slots &= ~s->read[f];
+    if (slots == 0) break;
+    s->read[f] |= slots;
+    changed = true;
+    slots &= ~s->written[f];
   }
+  return changed;
 }
 
-// What mattered from `old_state` on matters here, since this path goes on alike.
-bool Verifier::PropagateFrom(const State& old_state) {
-  for (uint32_t f = 0; f <= old_state.depth; ++f) {
-    MarkSlotsRead(f, old_state.frames[f]->read);
-  }
+// What mattered from `old_state` on matters at the end of a path that goes on
+// alike. Returns true if that was not known for all states on the path.
+bool Verifier::PropagateFrom(const State& old_state, const PathEnd& end) {
+  bool changed = false;
   PrecisionRequest request;
-  request.frame = state().depth;
+  request.frame = end.depth;
   for (uint32_t f = 0; f <= old_state.depth; ++f) {
+    if (MarkSlotsRead(end, f, old_state.read[f])) changed = true;
     const Frame& frame = *old_state.frames[f];
-    const bool all = old_state.in_loop != 0;
     for (size_t i = 0; i < 10; ++i) {
-      const Register& r = frame.regs[i];
-      if (r.IsScalar() && (r.precise || all)) {
+      if (frame.regs[i].IsScalar() && frame.regs[i].precise) {
         request.regs[f] = static_cast<uint16_t>(request.regs[f] | 1u << i);
       }
     }
     for (size_t i = 0; i < frame.stack.size(); ++i) {
       const StackSlot& slot = frame.stack[i];
-      const bool wanted = slot.IsScalarSpill() && (slot.reg.precise || all);
-      if (wanted && (frame.read >> i & 1) != 0) request.slots[f] |= uint64_t{1} << i;
+      if (slot.IsScalarSpill() && slot.reg.precise) request.slots[f] |= uint64_t{1} << i;
     }
   }
-  return Backtrack(request);
-}
-
-uint32_t Verifier::LoopOf(State& header) {
-  if (header.heads_loop == 0) {
-    outer_loop_.push_back(0);
-    header.heads_loop = static_cast<uint32_t>(outer_loop_.size() - 1);
-  }
-  return header.heads_loop;
-}
-
-bool Verifier::IsOnPath(uint32_t loop) const {
-  for (const State* s = current_->parent; s != nullptr; s = s->parent) {
-    if (s->heads_loop == loop) return true;
-  }
-  return false;
-}
-
-// The states of this path, back to the entry of `loop`, are part of it.
-void Verifier::MarkInLoop(uint32_t loop) {
-  for (State* s = state().parent; s != nullptr; s = s->parent) {
-    if (s->heads_loop != 0 && s->heads_loop != loop) outer_loop_[s->heads_loop] = loop;
-    s->in_loop = loop;
-    for (uint32_t f = 0; f <= s->depth; ++f) s->frames[f]->read = ~uint64_t{0};
-    if (s->heads_loop == loop) break;
-  }
-}
-
-// A finished state of a loop covers this path. If the loop is still open, this
-// path belongs to it; if not, everything in that state matters here.
-bool Verifier::HitInLoop(State& old_state) {
-  for (uint32_t loop = old_state.in_loop; loop != 0; loop = outer_loop_[loop]) {
-    if (IsOnPath(loop)) {
-      MarkInLoop(loop);
-      return true;
-    }
-  }
-  return true;
-}
-
-// The nearest state kept at `insn` on this path, from `first` backwards.
-State* Verifier::PreviousEntry(State* first, uint32_t insn) {
-  for (State* s = first; s != nullptr; s = s->parent) {
-    if (s->insn == insn && SameCallsites(*s, state())) return s;
-  }
-  return nullptr;
+  return Backtrack(end, request) || changed;
 }
 
 // Numbers that changed since the last time round and are not known to matter
@@ -343,62 +302,77 @@ void Verifier::WidenImprecise(const State& previous, State& current) {
   }
 }
 
+// The loop around this instruction has come round to `old_state`, on this path,
+// and nothing is new: what Linux ends loops by.
+bool Verifier::ComesRound(const State& old_state) {
+  const State& current = state();
+  const InsnInfo& here = info(insn_);
+  const bool may_goto = Info(here.insn.op).kind == OpKind::kMayGoto &&
+                        old_state.may_goto_depth != current.may_goto_depth;
+  if (!may_goto && !here.calls_back && !here.iterator_next) return false;
+  return StatesEqual(old_state, current, Compare::kSameBytes) &&
+         (!here.iterator_next || IteratorIsActive());
+}
+
+// Nothing has changed since `old_state`, on this path: the loop never ends.
+bool Verifier::IsInfiniteLoop(const State& old_state) {
+  const State& current = state();
+  const InsnInfo& here = info(insn_);
+  return !here.calls_back && !here.iterator_next && StatesMaybeLoop(old_state, current) &&
+         old_state.may_goto_depth == current.may_goto_depth &&
+         old_state.callback_depth == current.callback_depth &&
+         StatesEqual(old_state, current, Compare::kExact) && !RoundsDiffer(old_state, current);
+}
+
+// The current path ends: `old_state` covers it.
+Verifier::Visit Verifier::GoOnLike(State& old_state, bool incomplete) {
+  ++old_state.hits;
+  if (info(insn_).jump_point) PushHistory(0, 0);
+  PropagateFrom(old_state, state());
+  if (incomplete && !AddBackEdge(old_state)) return Visit::kRefused;
+  return Covered(old_state);
+}
+
+void Verifier::CountPeakStates() {
+  peak_states_ = std::max<uint64_t>(peak_states_, kept_count_ + back_edges_);
+}
+
 // Compares the current state with those kept here, and keeps it if it may help
 // later paths. When to keep one, and when to drop one that never helps, follows
 // Linux, so that the number of processed instructions is alike.
 Verifier::Visit Verifier::VisitPrunePoint() {
   State& current = state();
   const InsnInfo& here = info(insn_);
-  const bool force_new =
-      keep_all_states_ || here.checkpoint || current.history_end - current.history_begin > 40;
+  const bool force_new = keep_all_states_ || here.checkpoint || current.history_count > 40;
   const uint64_t jumps = jumps_ - last_kept_jumps_;
   const uint64_t insns = processed_ - last_kept_processed_;
   bool add_new = force_new || (jumps >= 2 && insns >= 8);
 
   auto& bucket = kept_[BucketOf(insn_)];
   uint64_t count = 0;
-  const bool may_goto = Info(here.insn.op).kind == OpKind::kMayGoto;
   for (size_t i = bucket.size(); i-- > 0;) {
     State& old_state = *bucket[i];
     ++count;
     if (old_state.insn != insn_) continue;
     if (old_state.branches != 0) {
-      const bool comes_round =
-          here.calls_back || (may_goto && old_state.may_goto_depth != current.may_goto_depth);
-      if (comes_round && StatesEqual(old_state, current, Compare::kRangeWithin)) {
-        MarkInLoop(LoopOf(old_state));
-        ++old_state.hits;
-        return Covered(old_state);
-      }
-      if (!here.calls_back && StatesMaybeLoop(old_state, current) &&
-          old_state.may_goto_depth == current.may_goto_depth &&
-          old_state.callback_depth == current.callback_depth &&
-          StatesEqual(old_state, current, Compare::kExact)) {
+      if (ComesRound(old_state)) return GoOnLike(old_state, true);
+      if (IsInfiniteLoop(old_state)) {
         Reject(FindingCode::kInfiniteLoop, {insn_});
         return Visit::kRefused;
       }
       if (!force_new && jumps < 20 && insns < 100) add_new = false;
-    } else {
-      if (!old_state.cleaned && SameCallsites(old_state, current)) Clean(old_state);
-      const bool in_loop = old_state.in_loop != 0;
-      if (StatesEqual(old_state, current, in_loop ? Compare::kRangeWithin : Compare::kInexact)) {
-        ++old_state.hits;
-        if (here.jump_point) PushHistory(0, 0);
-        if (in_loop) HitInLoop(old_state);
-        return PropagateFrom(old_state) ? Covered(old_state) : Visit::kRefused;
+    } else if (SameCallsites(old_state, current)) {
+      const Compare how = HowToCompare(old_state);
+      if (how == Compare::kInexact && !old_state.cleaned) Clean(old_state);
+      if (StatesEqual(old_state, current, how)) {
+        return GoOnLike(old_state, how != Compare::kInexact);
       }
     }
     if (add_new) ++old_state.misses;
     const uint32_t patience = here.checkpoint && old_state.branches > 0 ? 64 : 3;
     if (old_state.misses > old_state.hits * patience + patience) {
-      old_state.evicted = true;
-      if (old_state.branches != 0) {
-        evicted_.push_back(std::move(bucket[i]));
-      } else {
-        Retire(std::move(bucket[i]));
-      }
+      Evict(std::move(bucket[i]));
       bucket.erase(bucket.begin() + static_cast<std::ptrdiff_t>(i));
-      --kept_count_;
     }
   }
   max_states_per_insn_ = std::max(max_states_per_insn_, count);
@@ -421,21 +395,20 @@ void Verifier::KeepState() {
   State& current = state();
   ++total_states_;
   ++kept_count_;
-  peak_states_ = std::max(peak_states_, kept_count_);
+  CountPeakStates();
   last_kept_jumps_ = jumps_;
   last_kept_processed_ = processed_;
   ForgetPrecision(current);
   auto kept = std::make_unique<State>();
   kept->CopyFrom(current, pool_);
-  kept->insn = insn_;
   if (recording_ != nullptr) recording_->Keep(*kept);
-  for (uint32_t f = 0; f <= kept->depth; ++f) {
-    kept->frames[f]->read = 0;
-    current.frames[f]->written = 0;
-  }
+  EnterLoop(*kept);
   current.parent = kept.get();
   current.first_insn = insn_;
-  current.history_begin = current.history_end;
+  current.history_start = current.history;
+  current.history_count = 0;
+  current.written.fill(0);
+  ++current.path_depth;
   kept_[BucketOf(insn_)].push_back(std::move(kept));
 }
 

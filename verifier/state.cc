@@ -52,13 +52,12 @@ void FramePool::Take(Frame* taken) {
   frame->in_async_callback = false;
   frame->in_exception_callback = false;
   frame->callback_depth = 0;
-  frame->read = frame->written = 0;
   constexpr size_t kKeep = 64;
   if (free_.size() < kKeep) free_.push_back(std::move(frame));
 }
 
 void State::CopyFrom(const State& from, FramePool& pool) {
-  depth = from.depth;
+  static_cast<PathEnd&>(*this) = from;
   for (uint32_t i = 0; i < kMaxFrames; ++i) {
     if (i <= depth) {
       frames[i] = pool.Copy(*from.frames[i]);
@@ -72,12 +71,7 @@ void State::CopyFrom(const State& from, FramePool& pool) {
   preempt_sections = from.preempt_sections;
   irq_id = from.irq_id;
   sleepable = from.sleepable;
-  parent = from.parent;
-  insn = from.insn;
-  first_insn = from.first_insn;
-  last_insn = from.last_insn;
-  history_begin = from.history_begin;
-  history_end = from.history_end;
+  path_depth = from.path_depth;
   may_goto_depth = from.may_goto_depth;
   callback_depth = from.callback_depth;
 }

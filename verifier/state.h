@@ -191,12 +191,7 @@ struct Frame {
   bool in_async_callback = false;      // run later, by a timer or work queue
   bool in_exception_callback = false;  // runs after bpf_throw
   uint32_t callback_depth = 0;         // rounds of the callback that it called followed so far
-  // Stack slots read after this state by paths that go through it, unless
-  // written before; and slots written since the state before this one. One bit
-  // a slot. Liveness of the stack is computed with them (prune.cc).
-  uint64_t read = 0;
-  uint64_t written = 0;
-  std::vector<StackSlot> stack;  // [i] is r10 - 8 * (i + 1)
+  std::vector<StackSlot> stack;        // [i] is r10 - 8 * (i + 1)
 
   Register& operator[](size_t i) { return regs[i]; }
   const Register& operator[](size_t i) const { return regs[i]; }
@@ -251,9 +246,24 @@ struct RecordedPlace {
   uint32_t step = 0;
 };
 
-struct State {
+struct State;
+
+// Where a path stands, and how it came there from the state kept last on it.
+struct PathEnd {
+  State* parent = nullptr;     // the state kept last on this path
+  uint32_t depth = 0;          // index of the current frame
+  uint32_t insn = 0;           // kept states: where
+  uint32_t first_insn = 0;     // first instruction after the parent state
+  uint32_t last_insn = 0;      // last instruction before this state
+  uint32_t history = 0;        // last entry of Verifier::history_ of this path, 0 for none
+  uint32_t history_start = 0;  // the one that was last when the parent was kept
+  uint32_t history_count = 0;  // entries between them
+  // Stack slots written whole since the parent state, by frame, one bit a slot.
+  std::array<uint64_t, kMaxFrames> written{};
+};
+
+struct State : PathEnd {
   std::array<FramePool::Ptr, kMaxFrames> frames;
-  uint32_t depth = 0;  // index of the current frame
   std::vector<Reference> refs;
   // Sections that are open, nested ones counted.
   uint32_t locks = 0;  // of refs, those that are locks
@@ -263,22 +273,18 @@ struct State {
   bool sleepable = false;  // what runs here may sleep
 
   // Where it stands in the exploration (explore.cc, precision.cc).
-  State* parent = nullptr;     // the state kept last on this path
-  uint32_t branches = 1;       // paths from here that are not finished
-  uint32_t insn = 0;           // kept states: where
-  uint32_t first_insn = 0;     // first instruction after the parent state
-  uint32_t last_insn = 0;      // last instruction before this state
-  uint32_t history_begin = 0;  // its part of Verifier::history_
-  uint32_t history_end = 0;
+  uint32_t branches = 1;    // paths from here that are not finished
+  uint32_t path_depth = 0;  // states kept before it on its path
   uint32_t may_goto_depth = 0;
   uint32_t callback_depth = 0;
   // Kept states only.
   bool cleaned = false;  // dead registers and slots are forgotten
   bool evicted = false;  // no longer compared with, kept for its children
-  // Some path from here came back to a state kept before it: what matters here
-  // is not known by marks, so that all of it does. The loop (prune.cc), 0 if none.
-  uint32_t in_loop = 0;
-  uint32_t heads_loop = 0;   // the loop that this state is the entry of
+  uint32_t visit = 0;    // of the loop it stands in: Verifier::visits_; 0 for none
+  // Stack slots that paths through this state read, unless they wrote them
+  // before, by frame, one bit a slot (prune.cc).
+  std::array<uint64_t, kMaxFrames> read{};
+  uint32_t evicted_at = 0;   // its place in Verifier::evicted_
   RecordedPlace recorded;    // if the exploration is recorded
   bool covers_path = false;  // then: a path ended here because of this state
   uint32_t hits = 0;
@@ -291,6 +297,15 @@ struct State {
   // Copies what describes the path: frames, references and position in it.
   void CopyFrom(const State& from, FramePool& pool);
 };
+
+// The current function was entered by the same chain of calls.
+inline bool SameCallsites(const State& a, const State& b) {
+  if (a.depth != b.depth) return false;
+  for (uint32_t i = 0; i <= a.depth; ++i) {
+    if (a.frames[i]->callsite != b.frames[i]->callsite) return false;
+  }
+  return true;
+}
 
 // Calls f(Register&) for each register and each spilled register of all frames.
 template <class F>

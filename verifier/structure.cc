@@ -18,6 +18,7 @@ class Examiner {
         CheckReachable()) {
       PropagateEffects();
       ComputeLiveRegisters(out_, environment_);
+      FindLoops(out_);
     }
     return std::move(out_);
   }

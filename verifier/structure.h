@@ -30,10 +30,15 @@ struct InsnInfo {
   DecodedInsn insn;          // op is kInvalid in the second slot of a wide load
   uint16_t live_before = 0;  // registers that are read later; bit 10 unused
   uint16_t subprogram = 0;
+  uint32_t loop = 0;         // the strongly connected component, if it is a loop; 0 for none
   bool prune_point = false;  // states are compared here
   bool jump_point = false;   // may follow another than the slot before it
   bool checkpoint = false;   // a state is always kept here
   bool calls_back = false;   // a helper that calls a subprogram at once
+  bool only_callback_repeats = false;  // and no jump leads back to it
+  // An iterator's next call; a prune point, jump point and checkpoint too. Its
+  // loop ends by comparison (Verifier::ForkIteration).
+  bool iterator_next = false;
 };
 
 struct SubprogramInfo {
@@ -76,6 +81,10 @@ const HelperSpec* FindAnyHelper(const Environment& environment, uint32_t id);
 // Sound because: a register is left out only if every path from the instruction
 // writes it before it reads it, over all edges of the control flow graph.
 void ComputeLiveRegisters(Structure& structure, const Environment& environment);
+
+// Fills InsnInfo::loop (loops.cc): the strongly connected components of the code
+// with more than one instruction or a way back to itself, callbacks included.
+void FindLoops(Structure& structure);
 
 }  // namespace skep::verifier
 

@@ -51,7 +51,6 @@ Verifier::Verifier(const Program& program, const Environment& environment,
       strict_alignment_(options.strict_alignment ||
                         (program.data().flags & kProgStrictAlignment) != 0),
       keep_all_states_((program.data().flags & kProgTestStateFreq) != 0),
-      outer_loop_{0},
       log_(options.log_level, options.log_limit) {}
 
 Verifier::~Verifier() = default;
@@ -164,8 +163,8 @@ bool Verifier::SetUpEntry(uint32_t subprogram) {
   frame.subprogram = subprogram;
   frame.regs[10] = Register::Pointer(RegKind::kStack);
   s.first_insn = structure_.subprograms[subprogram].start;
-  s.history_begin = s.history_end = 0;
-  history_.clear();
+  history_.assign(1, {});
+  visits_.resize(1);
   last_kept_jumps_ = jumps_;
   last_kept_processed_ = processed_;
   if (subprogram != 0) {

@@ -12,10 +12,12 @@
 #ifndef SKEP_VERIFIER_VERIFIER_H_
 #define SKEP_VERIFIER_VERIFIER_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "skep/verify.h"
@@ -57,6 +59,7 @@ struct HistoryEntry {
   uint32_t previous = 0;
   // kStackAccess with slot and frame; or which operand of a jump is a stack pointer.
   uint32_t flags = 0;
+  uint32_t before = 0;  // the entry before it on its path; entry 0 is none
   uint64_t linked = 0;  // scalars with one id that a jump refined together
 };
 inline constexpr uint32_t kHistoryFrameMask = 7;
@@ -98,6 +101,34 @@ class LinkedRegisters {
   int size_ = 0;
 };
 
+// Where a loop is visited: the component of the code (InsnInfo::loop) and the
+// calls that led there.
+struct LoopPlace {
+  uint32_t loop = 0;
+  std::array<uint32_t, kMaxFrames> calls{};
+  friend bool operator==(const LoopPlace&, const LoopPlace&) = default;
+  struct Hash {
+    size_t operator()(const LoopPlace& p) const {
+      uint64_t h = p.loop;
+      for (const uint32_t c : p.calls) h = (h ^ c) * 0x9e3779b97f4a7c15;
+      return static_cast<size_t>(h ^ h >> 32);
+    }
+  };
+};
+
+// A path that ended at a state whose marks were not complete.
+struct BackEdge {
+  State* to = nullptr;
+  PathEnd from;
+};
+
+struct LoopVisit {
+  const State* entry = nullptr;  // the first state kept in it; null when finished
+  bool only_callback = false;    // what repeats is a callback alone
+  std::vector<BackEdge> back_edges;
+  std::vector<std::unique_ptr<State>> evicted;  // that back edges may pass through
+};
+
 // Which id of one state stands for which id of another, while two are compared.
 class IdMap {
  public:
@@ -119,6 +150,7 @@ enum class Compare : uint8_t {
   kInexact,      // imprecise scalars and dead values do not matter
   kExact,        // the same
   kRangeWithin,  // ranges of all scalars lie within
+  kSameBytes,    // and the stack was written in the same places
 };
 
 // Byte `at` of what element 0 starts with; bytes that the object does not give
@@ -169,6 +201,7 @@ class Verifier {
     uint32_t insn;
     int64_t previous;
     size_t log_position;
+    size_t history_size;
     uint32_t segment;  // of the recording
   };
 
@@ -207,32 +240,59 @@ class Verifier {
   Visit Covered(State& by);
   void Retire(std::unique_ptr<State> kept);
   bool SameHeld(const State& old_state, const State& current);
+  bool ComesRound(const State& old_state);
+  bool IsInfiniteLoop(const State& old_state);
+  Visit GoOnLike(State& old_state, bool incomplete);
   bool StatesEqual(const State& old_state, const State& current, Compare how);
-  bool FramesEqual(const Frame& old_frame, const Frame& current, uint16_t live, Compare how);
+  bool FramesEqual(const Frame& old_frame, const Frame& current, uint16_t live, uint64_t read,
+                   Compare how);
   bool RegisterCovers(const Register& old_reg, const Register& current, Compare how);
-  bool StackCovers(const Frame& old_frame, const Frame& current, Compare how);
+  bool StackCovers(const Frame& old_frame, const Frame& current, uint64_t read, Compare how);
+  bool SpecialSlotCovers(const Register& old_reg, const Register& current);
   bool StatesMaybeLoop(const State& old_state, const State& current) const;
   void Clean(State& state);
   void KeepState();
   size_t BucketOf(uint32_t insn) const;
-  bool PropagateFrom(const State& old_state);
-  void MarkSlotsRead(uint32_t frame, uint64_t slots);
-  void MarkInLoop(uint32_t loop);
-  bool IsOnPath(uint32_t loop) const;
-  bool HitInLoop(State& old_state);
-  uint32_t LoopOf(State& header);
-  State* PreviousEntry(State* first, uint32_t insn);
+  void CountPeakStates();
+  bool PropagateFrom(const State& old_state, const PathEnd& end);
+  // To be called for whatever an instruction reads of the stack, special slots
+  // (iterators, dynptrs, saved interrupt states) included: a slot that no path
+  // from a state reads is not compared.
+  void MarkSlotsRead(uint32_t frame, uint64_t slots) { MarkSlotsRead(state(), frame, slots); }
+  bool MarkSlotsRead(const PathEnd& end, uint32_t frame, uint64_t slots);
   void WidenImprecise(const State& previous, State& current);
+
+  // ---- loops.cc: loops that close by comparison
+  uint32_t VisitOf(const State& s);
+  void EnterLoop(State& kept);
+  void LeaveLoop(State& finished);
+  bool MarksIncomplete(const State& kept) const;
+  Compare HowToCompare(const State& finished) const;
+  bool AddBackEdge(State& target);
+  const State* PreviousEntry(uint32_t insn, uint32_t path_depth) const;
+  void WidenSinceLastRound(State& other);
+  // The next call of an iterator, at insn_ (InsnInfo::iterator_next, so that a
+  // state was just kept here). `slot` of `frame` is the iterator's first slot. The
+  // current path goes on with the iterator drained: the caller makes r0 null in
+  // it. If the iterator was active, *element is the other path, which starts behind
+  // the call with one more round made and the numbers that changed and do not
+  // matter forgotten: the caller makes r0 an element there. Else it is null.
+  // Returns false if the program is refused (too many paths, memory).
+  bool ForkIteration(uint32_t frame, size_t slot, State** element);
+  bool IteratorIsActive() const;
+  bool RoundsDiffer(const State& old_state, const State& current) const;
+  void DropEvicted(State& s);
+  void Evict(std::unique_ptr<State> s);
 
   // ---- precision.cc
   bool MarkPrecise(int reg);
-  bool Backtrack(PrecisionRequest request);
+  bool Backtrack(const PathEnd& end, PrecisionRequest request);
   enum class BacktrackResult : uint8_t { kOk, kGiveUp };
   BacktrackResult BacktrackInsn(uint32_t insn, int64_t next, const HistoryEntry* entry,
                                 PrecisionRequest& request);
-  void MarkRequested(State& state, PrecisionRequest& request);
+  bool MarkRequested(State& state, PrecisionRequest& request);
   void SyncLinked(const HistoryEntry* entry, PrecisionRequest& request) const;
-  void MarkAllPrecise();
+  bool MarkAllPrecise(const PathEnd& end);
   void ForgetPrecision(State& state);
 
   // ---- alu.cc
@@ -402,7 +462,9 @@ class Verifier {
   bool history_open_ = false;  // the current instruction has an entry already
   IdMap ids_;
   std::unique_ptr<Recording> recording_;  // null unless asked for
-  std::vector<uint32_t> outer_loop_;      // by loop; loop 0 is none
+  std::vector<LoopVisit> visits_;         // visit 0 is none
+  std::unordered_map<LoopPlace, uint32_t, LoopPlace::Hash> visit_by_place_;
+  uint64_t back_edges_ = 0;  // of all visits
 
   uint32_t insn_ = 0;
   uint32_t next_insn_ = 0;  // where the current instruction leads

@@ -38,8 +38,8 @@ bool Verifier::CallSubprogram(const DecodedInsn& insn) {
   changes_.regs |= 0x3f;
   next_insn_ = callee.start;
   if (log_.Paths()) {
-    log_.Append("caller:\n" + FrameText(s, s.depth - 1, referents(), nullptr) + "\n");
-    log_.Append("callee:\n" + FrameText(s, s.depth, referents(), nullptr) + "\n");
+    log_.Append("caller:\n" + FrameText(s, s.depth - 1, maps_, nullptr) + "\n");
+    log_.Append("callee:\n" + FrameText(s, s.depth, maps_, nullptr) + "\n");
   }
   return true;
 }
@@ -104,7 +104,7 @@ bool Verifier::ReturnFromCallback() {
   if (!MarkPrecise(0)) return false;
   const Scalar value = reg(0).var;
   if (value.wide.smin < 0 || value.wide.smax > 1) {
-    return Reject(FindingCode::kReturnRange, {"At callback return", BoundsText(value), 0, 1});
+    return Reject(FindingCode::kReturnRange, {"At callback return", 0, BoundsText(value), 0, 1});
   }
   next_insn_ = s.frame().callsite;
   s.frames[s.depth].reset();
@@ -123,7 +123,7 @@ bool Verifier::ReturnFromSubprogram() {
   if (s.frame().in_callback) return ReturnFromCallback();
   const uint32_t callsite = s.frame().callsite;
   if (log_.Paths()) {
-    log_.Append("returning from callee:\n" + FrameText(s, s.depth, referents(), nullptr) + "\n");
+    log_.Append("returning from callee:\n" + FrameText(s, s.depth, maps_, nullptr) + "\n");
   }
   s.frames[s.depth - 1]->regs[0] = s.reg(0);
   const bool tail_called = structure_.subprograms[s.frame().subprogram].calls_tail_call;
@@ -137,7 +137,7 @@ bool Verifier::ReturnFromSubprogram() {
   }
   if (log_.Paths()) {
     log_.Append("to caller at " + std::to_string(next_insn_) + ":\n" +
-                FrameText(s, s.depth, referents(), nullptr) + "\n");
+                FrameText(s, s.depth, maps_, nullptr) + "\n");
   }
   print_full_state_ = true;
   return true;
@@ -159,6 +159,17 @@ bool Verifier::CallGlobal(uint32_t target) {
     return Reject(FindingCode::kInvalidGlobalArgs, {target, name});
   }
   SubprogramInfo& callee = structure_.subprograms[target];
+  const State& s = state();
+  if (callee.might_sleep &&
+      (s.rcu_sections != 0 || s.preempt_sections != 0 || s.irq_id != 0 || !s.sleepable)) {
+    Reject(FindingCode::kGlobalMightSleep, {});
+    if (log_.Any()) {
+      log_.Append(
+          "i.e., in a RCU/IRQ/preempt-disabled section, or in\n"
+          "a non-sleepable BPF program context\n");
+    }
+    return false;
+  }
   callee.called = true;
   if (log_.Paths()) {
     log_.Append("Func#" + std::to_string(target) + " ('" + name +
@@ -261,7 +272,9 @@ void Verifier::SetUpGlobalArguments(const GlobalPrototype& prototype) {
 // global function that is called.
 bool Verifier::CheckStackDepths() {
   insn_ = static_cast<uint32_t>(structure_.insns.size());
-  return CheckStackDepthFrom(0);
+  if (!CheckStackDepthFrom(0)) return false;
+  const uint32_t exception = structure_.exception_callback;
+  return exception == 0 || CheckStackDepthFrom(exception);
 }
 
 // Depth first over the call graph. Calls cannot recurse forever: a chain of
@@ -292,6 +305,11 @@ bool Verifier::CheckStackDepthFrom(uint32_t start) {
     chain.push_back({s, structure_.subprograms[s].start, depth});
     return true;
   };
+  const auto functions = [&] {
+    std::vector<uint32_t> out;
+    for (const Level& l : chain) out.push_back(l.subprogram);
+    return out;
+  };
   if (!enter(start)) return false;
   while (!chain.empty()) {
     Level& level = chain.back();
@@ -301,10 +319,14 @@ bool Verifier::CheckStackDepthFrom(uint32_t start) {
       const DecodedInsn& insn = info(level.next).insn;
       if (insn.op == Op::kInvalid) continue;
       const OpKind kind = Info(insn.op).kind;
+      if (kind == OpKind::kCallKfunc && !CheckThrow(level.next, functions())) return false;
       // A function whose address is taken is a callback: it runs on top too.
       if (kind == OpKind::kCallLocal || kind == OpKind::kLoadFunc) {
         callee = structure_.SubprogramAt(TargetOf(insn, level.next));
       }
+    }
+    if (callee >= 0 && static_cast<uint32_t>(callee) == structure_.exception_callback) {
+      return Reject(FindingCode::kExceptionCallbackCalled, {level.next - 1});
     }
     if (callee < 0) {
       chain.pop_back();

@@ -13,11 +13,6 @@ namespace {
 
 constexpr size_t kMaxPending = 8192;
 
-bool TakesNoAtomics(const Register& pointer) {
-  return pointer.kind == RegKind::kContext || pointer.IsPacket() || pointer.IsSocket() ||
-         pointer.kind == RegKind::kFlowKeys;
-}
-
 }  // namespace
 
 bool Verifier::CheckSource(int i) {
@@ -189,7 +184,7 @@ bool Verifier::Step(bool* path_ends) {
       return StepMayGoto(insn);
     case OpClass::kCall:
       ++jumps_;
-      return StepCall(insn);
+      return StepCall(insn, path_ends);
     case OpClass::kExit:
       ++jumps_;
       return StepExit(path_ends);
@@ -202,12 +197,12 @@ bool Verifier::StepLoad(const DecodedInsn& insn) {
   if (!CheckSource(insn.src) || !CheckDestination(insn.dst)) return false;
   const Register pointer = reg(insn.src);
   const bool atomic = op.kind == OpKind::kLoadAcquire;
-  if (atomic && TakesNoAtomics(pointer)) {
+  if (atomic && (pointer.kind == RegKind::kContext || pointer.IsPacket())) {
     return Reject(FindingCode::kAtomicLoadTarget, {insn.src, KindName(pointer)});
   }
   return CheckMemory(insn.src, insn.off, op.width / 8, Access::kRead, insn.dst, atomic,
                      op.kind == OpKind::kLoadSx) &&
-         CheckSameKind(pointer, !atomic);
+         CheckSameKind(pointer);
 }
 
 bool Verifier::StepStore(const DecodedInsn& insn) {
@@ -217,12 +212,12 @@ bool Verifier::StepStore(const DecodedInsn& insn) {
   if (!CheckSource(insn.dst)) return false;
   const Register pointer = reg(insn.dst);
   const bool atomic = op.kind == OpKind::kStoreRelease;
-  if (atomic && TakesNoAtomics(pointer)) {
+  if (atomic && (pointer.kind == RegKind::kContext || pointer.IsPacket())) {
     return Reject(FindingCode::kAtomicTarget, {insn.dst, KindName(pointer)});
   }
   return CheckMemory(insn.dst, insn.off, op.width / 8, Access::kWrite,
                      from_register ? insn.src : -1, atomic, false) &&
-         CheckSameKind(pointer, false);
+         CheckSameKind(pointer);
 }
 
 bool Verifier::StepAtomic(const DecodedInsn& insn) {
@@ -235,7 +230,7 @@ bool Verifier::StepAtomic(const DecodedInsn& insn) {
   }
   if (LeaksPointer(insn.src)) return Reject(FindingCode::kLeakIntoMemory, {insn.src});
   const Register pointer = reg(insn.dst);
-  if (TakesNoAtomics(pointer)) {
+  if (pointer.kind == RegKind::kContext || pointer.IsPacket()) {
     return Reject(FindingCode::kAtomicTarget, {insn.dst, KindName(pointer)});
   }
   int loaded = -1;
@@ -244,7 +239,7 @@ bool Verifier::StepAtomic(const DecodedInsn& insn) {
   const int size = op.width / 8;
   if (loaded >= 0 && !CheckDestination(loaded)) return false;
   if (!CheckMemory(insn.dst, insn.off, size, Access::kRead, -1, true, false)) return false;
-  if (!CheckSameKind(pointer, false)) return false;
+  if (!CheckSameKind(pointer)) return false;
   if (loaded >= 0 && !CheckMemory(insn.dst, insn.off, size, Access::kRead, loaded, true, false)) {
     return false;
   }
@@ -316,7 +311,7 @@ bool Verifier::StepWideLoad(const DecodedInsn& insn) {
   }
 }
 
-bool Verifier::StepCall(const DecodedInsn& insn) {
+bool Verifier::StepCall(const DecodedInsn& insn, bool* path_ends) {
   if (state().locks != 0 && Info(insn.op).kind == OpKind::kCallHelper &&
       static_cast<uint32_t>(insn.imm) != kSpinUnlock) {
     return Reject(FindingCode::kCallUnderLock, {});
@@ -327,7 +322,7 @@ bool Verifier::StepCall(const DecodedInsn& insn) {
     case OpKind::kCallHelper:
       return CallHelper(insn);
     default:
-      return Reject(FindingCode::kUnsupportedKfunc, {});
+      return CallKfunc(insn, path_ends);
   }
 }
 
@@ -336,28 +331,29 @@ bool Verifier::StepExit(bool* path_ends) {
     return false;
   }
   if (state().depth > 0) return ReturnFromSubprogram();
-  if (!CheckReturnValue()) return false;
+  if (!CheckReturnValue(0)) return false;
   *path_ends = true;
   return true;
 }
 
-bool Verifier::CheckReturnValue() {
-  if (!CheckSource(0)) return false;
-  if (LeaksPointer(0)) return Reject(FindingCode::kPointerReturned, {0});
-  const Register& r0 = reg(0);
-  if (state().frame().subprogram != 0) {
-    if (!r0.IsScalar()) return Reject(FindingCode::kGlobalNotScalar, {0, KindName(r0)});
+bool Verifier::CheckReturnValue(int number) {
+  if (!CheckSource(number)) return false;
+  if (LeaksPointer(number)) return Reject(FindingCode::kPointerReturned, {number});
+  const Register& r0 = reg(number);
+  const Frame& outermost = *state().frames[0];
+  if (outermost.subprogram != 0 && !outermost.in_exception_callback) {
+    if (!r0.IsScalar()) return Reject(FindingCode::kGlobalNotScalar, {number, KindName(r0)});
     return true;
   }
   const ReturnRange& range = type_->returns;
   if (!range.checked) return true;
   if (!r0.IsScalar()) {
-    return Reject(FindingCode::kReturnNotKnown, {"At program exit", 0, KindName(r0)});
+    return Reject(FindingCode::kReturnNotKnown, {"At program exit", number, KindName(r0)});
   }
-  if (!MarkPrecise(0)) return false;
+  if (!MarkPrecise(number)) return false;
   if (r0.var.wide.smin < range.min || r0.var.wide.smax > range.max) {
     return Reject(FindingCode::kReturnRange,
-                  {"At program exit", BoundsText(r0.var), range.min, range.max});
+                  {"At program exit", number, BoundsText(r0.var), range.min, range.max});
   }
   return true;
 }

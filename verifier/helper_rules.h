@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
-#include <string_view>
 
 #include "skep/helper.h"
 
@@ -44,9 +43,6 @@ template <class T>
 bool OneOf(T value, std::initializer_list<T> values) {
   return std::find(values.begin(), values.end(), value) != values.end();
 }
-
-// Whether a program with this licence may use what Linux keeps for GPL programs.
-bool IsGplCompatible(std::string_view license);
 
 // Linux writes "bpf_" in front of the name.
 std::string HelperName(const HelperSpec& helper);

@@ -28,7 +28,8 @@ uint16_t HelperReads(const Environment& environment, uint32_t id) {
   return reads;
 }
 
-Effect EffectOf(const DecodedInsn& insn, const Environment& environment) {
+Effect EffectOf(const InsnInfo& slot, const Environment& environment) {
+  const DecodedInsn& insn = slot.insn;
   const OpInfo& info = Info(insn.op);
   Effect e;
   if (info.Has(kReadsDst)) e.reads |= Bit(insn.dst);
@@ -40,6 +41,9 @@ Effect EffectOf(const DecodedInsn& insn, const Environment& environment) {
   if (info.Has(kWritesR0)) e.writes |= Bit(0);
   if (info.kind == OpKind::kCallHelper) {
     e.reads |= HelperReads(environment, static_cast<uint32_t>(insn.imm));
+    e.writes |= kCallWrites;
+  } else if (info.kind == OpKind::kCallKfunc) {
+    e.reads |= static_cast<uint16_t>((2u << slot.kfunc_arguments) - 2);
     e.writes |= kCallWrites;
   } else if (ClassOf(info.kind) == OpClass::kCall) {
     e.reads |= kArgs;
@@ -56,7 +60,7 @@ void ComputeLiveRegisters(Structure& structure, const Environment& environment) 
   std::vector<InsnInfo>& insns = structure.insns;
   std::vector<Effect> effects(insns.size());
   for (size_t i = 0; i < insns.size(); ++i) {
-    if (insns[i].insn.op != Op::kInvalid) effects[i] = EffectOf(insns[i].insn, environment);
+    if (insns[i].insn.op != Op::kInvalid) effects[i] = EffectOf(insns[i], environment);
   }
   for (const SubprogramInfo& sub : structure.subprograms) {
     for (bool changed = true; changed;) {

@@ -10,9 +10,8 @@
 namespace skep::verifier {
 namespace {
 
-model::AccessKind AccessKindOf(const Register& pointer) {
-  if ((pointer.flags & kUntrusted) != 0) return model::AccessKind::kKernel;
-  switch (pointer.kind) {
+model::AccessKind AccessKindOf(RegKind kind) {
+  switch (kind) {
     case RegKind::kContext:
       return model::AccessKind::kContext;
     case RegKind::kMapValue:
@@ -25,7 +24,11 @@ model::AccessKind AccessKindOf(const Register& pointer) {
     case RegKind::kMapKey:
     case RegKind::kMemory:
       return model::AccessKind::kMemory;
+    case RegKind::kNotInit:
+    case RegKind::kScalar:
     case RegKind::kMapPointer:
+    case RegKind::kPacketEnd:
+    case RegKind::kFunction:
     case RegKind::kFlowKeys:
     case RegKind::kSocket:
     case RegKind::kSockCommon:
@@ -34,11 +37,6 @@ model::AccessKind AccessKindOf(const Register& pointer) {
     case RegKind::kTracingBuffer:
     case RegKind::kBuffer:
     case RegKind::kBtfId:
-      return model::AccessKind::kKernel;
-    case RegKind::kNotInit:
-    case RegKind::kScalar:
-    case RegKind::kPacketEnd:
-    case RegKind::kFunction:
     case RegKind::kArena:
     case RegKind::kDynptr:
     case RegKind::kIterator:
@@ -47,12 +45,24 @@ model::AccessKind AccessKindOf(const Register& pointer) {
   return model::AccessKind::kMixed;
 }
 
-// Accesses through these become other instructions.
-bool IsRewritten(RegKind kind) {
-  Register r;
-  r.kind = kind;
-  return kind == RegKind::kContext || r.IsSocket() || kind == RegKind::kBtfId ||
-         kind == RegKind::kArena;
+// The name of Linux's struct for the commonest map types.
+std::string_view StructNameOf(MapType type) {
+  switch (type) {
+    case MapType::kArray:
+    case MapType::kPercpuArray:
+    case MapType::kProgArray:
+    case MapType::kPerfEventArray:
+    case MapType::kArrayOfMaps:
+      return "bpf_array";
+    case MapType::kHash:
+    case MapType::kPercpuHash:
+    case MapType::kLruHash:
+    case MapType::kLruPercpuHash:
+    case MapType::kHashOfMaps:
+      return "bpf_htab";
+    default:
+      return {};
+  }
 }
 
 int Log2(int size) { return size == 8 ? 3 : size >> 1; }
@@ -64,17 +74,14 @@ bool Verifier::LeaksPointer(int i) const {
 }
 
 void Verifier::NoteAccess(const Register& pointer) {
-  const model::AccessKind kind = AccessKindOf(pointer);
+  const model::AccessKind kind = AccessKindOf(pointer.kind);
   model::AccessKind& noted = notes_[insn_].fact.access;
-  if (noted == model::AccessKind::kKernel) return;
-  const bool first = noted == model::AccessKind::kNone || kind == model::AccessKind::kKernel;
-  noted = first || noted == kind ? kind : model::AccessKind::kMixed;
+  noted = noted == model::AccessKind::kNone || noted == kind ? kind : model::AccessKind::kMixed;
 }
 
-// An access to a context or to the kernel's memory is rewritten for the host, so
-// that one instruction cannot be that on one path and something else on another.
-// Loads through pointers by BTF may differ in trust: they are guarded then.
-bool Verifier::CheckSameKind(const Register& pointer, bool plain_load) {
+// A context access is rewritten for the host, so that one instruction cannot
+// be that on one path and something else on another.
+bool Verifier::CheckSameKind(const Register& pointer) {
   InsnNotes& notes = notes_[insn_];
   if (!notes.has_access) {
     notes.has_access = true;
@@ -82,13 +89,11 @@ bool Verifier::CheckSameKind(const Register& pointer, bool plain_load) {
     notes.access_flags = pointer.flags;
     return true;
   }
-  const bool same = notes.access_kind == pointer.kind && notes.access_flags == pointer.flags;
-  if (same || (!IsRewritten(notes.access_kind) && !IsRewritten(pointer.kind))) return true;
-  const auto guarded = [](RegKind kind) {
-    return kind == RegKind::kBtfId || kind == RegKind::kMemory;
-  };
-  if (plain_load && guarded(notes.access_kind) && guarded(pointer.kind)) return true;
-  return Reject(FindingCode::kDifferentPointers, {});
+  if (notes.access_kind != pointer.kind &&
+      (notes.access_kind == RegKind::kContext || pointer.kind == RegKind::kContext)) {
+    return Reject(FindingCode::kDifferentPointers, {});
+  }
+  return true;
 }
 
 bool Verifier::CheckAlignment(const Register& r, int64_t off, int size, bool strict) {
@@ -117,21 +122,6 @@ bool Verifier::CheckAlignment(const Register& r, int64_t off, int size, bool str
       break;
     case RegKind::kStack:
       what = "stack ";
-      break;
-    case RegKind::kFlowKeys:
-      what = "flow keys ";
-      break;
-    case RegKind::kSocket:
-      what = "sock ";
-      break;
-    case RegKind::kSockCommon:
-      what = "sock_common ";
-      break;
-    case RegKind::kTcpSock:
-      what = "tcp_sock ";
-      break;
-    case RegKind::kXdpSock:
-      what = "xdp_sock ";
       break;
     default:
       break;
@@ -275,28 +265,19 @@ bool Verifier::CheckMemory(int number, int32_t off, int size, Access access, int
       ok = AccessPacket(number, at, size, access, value_reg);
       break;
     case RegKind::kMapPointer:
-      ok = AccessMapPointer(number, at, size, access, value_reg);
-      break;
-    case RegKind::kBtfId:
-      ok = AccessBtfPointer(number, at, size, access, value_reg);
-      break;
-    case RegKind::kSocket:
-    case RegKind::kSockCommon:
-    case RegKind::kTcpSock:
-    case RegKind::kXdpSock:
-      ok = AccessSocket(number, at, size, access, value_reg);
-      break;
-    case RegKind::kFlowKeys:
-      ok = AccessFlowKeys(at, size, access, value_reg);
-      break;
-    case RegKind::kTracingBuffer:
-    case RegKind::kBuffer:
-      ok = AccessBuffer(number, at, size, access, value_reg);
-      break;
+      return AccessMapPointer(number, at, access);
     case RegKind::kNotInit:
     case RegKind::kScalar:
     case RegKind::kPacketEnd:
     case RegKind::kFunction:
+    case RegKind::kFlowKeys:
+    case RegKind::kSocket:
+    case RegKind::kSockCommon:
+    case RegKind::kTcpSock:
+    case RegKind::kXdpSock:
+    case RegKind::kTracingBuffer:
+    case RegKind::kBuffer:
+    case RegKind::kBtfId:
     case RegKind::kArena:
     case RegKind::kDynptr:
     case RegKind::kIterator:
@@ -353,6 +334,19 @@ bool Verifier::ReadConstant(const MapSpec& m, int64_t off, int size, bool sign_e
   return true;
 }
 
+// Linux lets programs read its own struct of a map; which fields there are is
+// not modelled.
+bool Verifier::AccessMapPointer(int number, int64_t off, Access access) {
+  const std::string_view name = StructNameOf(map(reg(number).map).type);
+  if (off < 0 && !name.empty()) {
+    return Reject(FindingCode::kMapPointerNegative, {number, name, off});
+  }
+  if (access == Access::kWrite && !name.empty()) {
+    return Reject(FindingCode::kMapPointerWrite, {name});
+  }
+  return Reject(FindingCode::kUnsupportedMapPointer, {});
+}
+
 bool Verifier::AccessMemory(int number, int64_t off, int size, Access access, int value_reg) {
   const Register pointer = reg(number);
   if (pointer.MaybeNull()) {
@@ -364,9 +358,7 @@ bool Verifier::AccessMemory(int number, int64_t off, int size, Access access, in
   if (access == Access::kWrite && value_reg >= 0 && LeaksPointer(value_reg)) {
     return Reject(FindingCode::kLeakIntoMemory, {value_reg});
   }
-  // Loads through an untrusted pointer are guarded, wherever they go.
-  const bool guarded = (pointer.flags & kUntrusted) != 0;
-  if (!guarded && !CheckRegion(number, off, size, pointer.size, false)) return false;
+  if (!CheckRegion(number, off, size, pointer.size, false)) return false;
   if (access == Access::kRead && value_reg >= 0) SetUnknown(value_reg);
   return true;
 }

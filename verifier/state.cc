@@ -4,7 +4,7 @@
 namespace skep::verifier {
 
 void StackSlot::Scrub() {
-  if (IsSpill()) {
+  if (IsSpill() || IsSpecial()) {
     for (StackByte& b : bytes) {
       if (b != StackByte::kInvalid) b = StackByte::kMisc;
     }

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 
+#include "verifier/exceptions.h"
+#include "verifier/kfunc_prototype.h"
+
 namespace skep::verifier {
 namespace {
 
@@ -80,6 +83,34 @@ class Examiner {
         return Fail(FindingCode::kCallOutOfRange, static_cast<uint32_t>(i), {});
       }
     }
+    return FindKfuncs() && TakeExceptionCallback();
+  }
+
+  bool FindKfuncs() {
+    for (size_t i = 0; i < size(); ++i) {
+      if (at(i).insn.op == Op::kInvalid || kind(i) != OpKind::kCallKfunc) continue;
+      if (options_.rights == Rights::kUnprivileged) {
+        return Fail(FindingCode::kUnprivilegedCall, static_cast<uint32_t>(i), {});
+      }
+      const auto id = static_cast<uint32_t>(at(i).insn.imm);
+      at(i).kfunc = FindKfuncById(program_.data().target_btf.get(), id);
+      if (at(i).kfunc == nullptr) continue;
+      const KfuncPrototype prototype =
+          ReadKfuncPrototype(*program_.data().target_btf, id, program_.type());
+      at(i).kfunc_arguments = static_cast<uint8_t>(std::min(prototype.argument_count, 5u));
+    }
+    return true;
+  }
+
+  bool TakeExceptionCallback() {
+    ExceptionCallback found = FindExceptionCallback(program_);
+    if (found.failed != FindingCode::kNone) {
+      out_.failed = found.failed;
+      out_.failed_at = static_cast<uint32_t>(size());
+      out_.message = std::move(found.message);
+      return false;
+    }
+    out_.exception_callback = found.subprogram;
     return true;
   }
 
@@ -166,9 +197,24 @@ class Examiner {
       if (helper != nullptr && (helper->flags & kHelperChangesPacket) != 0) {
         sub.changes_packet = true;
       }
+      if (helper != nullptr && (helper->flags & kHelperMightSleep) != 0) sub.might_sleep = true;
       if (helper != nullptr && (helper->flags & kHelperCallsBack) != 0) {
         info.prune_point = info.jump_point = info.checkpoint = info.calls_back = true;
       }
+    } else if (info.kfunc != nullptr) {
+      VisitKfunc(info, sub);
+    }
+  }
+
+  static void VisitKfunc(InsnInfo& info, SubprogramInfo& sub) {
+    const KfuncSpec& kfunc = *info.kfunc;
+    if (kfunc.Has(kfunc::kSleepable)) sub.might_sleep = true;
+    if (kfunc.Has(kfunc::kMovesPacket)) sub.changes_packet = true;
+    if (kfunc.Has(kfunc::kIterNext)) {
+      info.prune_point = info.jump_point = info.checkpoint = info.iterator_next = true;
+    }
+    if (kfunc.id == Kfunc::bpf_rbtree_add_impl) {
+      info.prune_point = info.jump_point = info.checkpoint = info.calls_back = true;
     }
   }
 
@@ -196,6 +242,9 @@ class Examiner {
   bool CheckReachable() {
     std::vector<bool> seen(size());
     std::vector<uint32_t> work{0};
+    if (out_.exception_callback != 0) {
+      work.insert(work.begin(), out_.subprograms[out_.exception_callback].start);
+    }
     while (!work.empty()) {
       const uint32_t i = work.back();
       work.pop_back();
@@ -255,6 +304,7 @@ class Examiner {
         SubprogramInfo& to = out_.subprograms[at(i).subprogram];
         if (from.changes_packet && !to.changes_packet) to.changes_packet = changed = true;
         if (from.calls_tail_call && !to.calls_tail_call) to.calls_tail_call = changed = true;
+        if (from.might_sleep && !to.might_sleep) to.might_sleep = changed = true;
       }
     }
   }

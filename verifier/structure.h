@@ -18,6 +18,7 @@
 
 #include "isa/decode.h"
 #include "verifier/findings.h"
+#include "verifier/kfuncs.h"
 
 namespace skep::verifier {
 
@@ -39,6 +40,9 @@ struct InsnInfo {
   // An iterator's next call; a prune point, jump point and checkpoint too. Its
   // loop ends by comparison (Verifier::ForkIteration).
   bool iterator_next = false;
+  // The kernel function it calls, if that is known, and how many registers it reads.
+  const KfuncSpec* kfunc = nullptr;
+  uint8_t kfunc_arguments = 5;
 };
 
 struct SubprogramInfo {
@@ -49,6 +53,7 @@ struct SubprogramInfo {
   bool has_ld_abs = false;
   bool changes_packet = false;   // it, or what it calls, moves packet data
   bool calls_tail_call = false;  // it, or what it calls, makes tail calls
+  bool might_sleep = false;      // it, or what it calls, calls what may sleep
   bool is_callback = false;
   bool called = false;       // a global function that a verified path calls
   bool verified = false;     // its own paths were followed
@@ -58,6 +63,7 @@ struct SubprogramInfo {
 struct Structure {
   std::vector<InsnInfo> insns;
   std::vector<SubprogramInfo> subprograms;
+  uint32_t exception_callback = 0;  // the subprogram that runs after bpf_throw; 0: the default
 
   // Set if the program is refused.
   FindingCode failed = FindingCode::kNone;

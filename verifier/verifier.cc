@@ -77,7 +77,7 @@ bool Verifier::RejectWithText(FindingCode code, std::string message) {
         std::string(line->file) + ":" + std::to_string(line->line) + ": " + std::string(line->text);
   }
   if (current_ != nullptr) {
-    finding.registers = FrameText(state(), state().depth, referents(), nullptr);
+    finding.registers = FrameText(state(), state().depth, maps_, nullptr);
     if (!finding.registers.empty()) finding.registers.erase(0, 1);
   }
   if (log_.Any()) log_.Append(finding.message + "\n");
@@ -173,6 +173,13 @@ bool Verifier::SetUpEntry(uint32_t subprogram) {
       insn_ = s.first_insn;
       return RejectWithText(prototype.failed, prototype.message);
     }
+    if (subprogram == structure_.exception_callback) {
+      const bool one_number = prototype.arguments.size() == 1 &&
+                              prototype.arguments[0].kind == GlobalArgument::Kind::kScalar;
+      insn_ = s.first_insn;
+      if (!one_number) return Reject(FindingCode::kExceptionCallbackArgs, {});
+      frame.in_exception_callback = true;
+    }
     SetUpGlobalArguments(prototype);
     return true;
   }
@@ -207,6 +214,10 @@ bool Verifier::Run() {
   kept_.resize(structure_.insns.size());
   if (!CheckMaps() || !CheckSubprogramRules()) return false;
   if (!Explore(0)) return false;
+  if (const uint32_t exception = structure_.exception_callback; exception != 0) {
+    structure_.subprograms[exception].called = true;
+    structure_.subprograms[exception].is_callback = true;
+  }
   // Global functions that verified paths call; these may call others.
   for (bool more = true; more;) {
     more = false;

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,9 +24,9 @@
 #include "skep/verify.h"
 
 #include "model/facts.h"
-#include "verifier/btf_walk.h"
 #include "verifier/findings.h"
 #include "verifier/global_prototype.h"
+#include "verifier/kfunc_call.h"
 #include "verifier/log.h"
 #include "verifier/recording.h"
 #include "verifier/special_fields.h"
@@ -225,9 +226,9 @@ class Verifier {
   bool StepAtomic(const DecodedInsn& insn);
   bool StepPacketLoad(const DecodedInsn& insn);
   bool StepWideLoad(const DecodedInsn& insn);
-  bool StepCall(const DecodedInsn& insn);
+  bool StepCall(const DecodedInsn& insn, bool* path_ends);
   bool StepExit(bool* path_ends);
-  bool CheckReturnValue();
+  bool CheckReturnValue(int number);
   State* PushPath(uint32_t insn, uint32_t previous);
   bool PopPath();
   void FinishPath();
@@ -346,29 +347,13 @@ class Verifier {
   bool AccessMapValue(int reg, int64_t off, int size, Access access, int value_reg,
                       bool sign_extend);
   bool AccessPacket(int reg, int64_t off, int size, Access access, int value_reg);
+  bool AccessMapPointer(int reg, int64_t off, Access access);
   bool AccessMemory(int reg, int64_t off, int size, Access access, int value_reg);
   bool ReadConstant(const MapSpec& map, int64_t off, int size, bool sign_extend,
                     uint64_t* value) const;
   void NoteAccess(const Register& pointer);
-  bool CheckSameKind(const Register& pointer, bool plain_load);
+  bool CheckSameKind(const Register& pointer);
   bool LeaksPointer(int reg) const;
-
-  // ---- memory_kernel.cc: pointers into the kernel
-  bool AccessBtfPointer(int reg, int64_t off, int size, Access access, int value_reg);
-  bool CheckBtfPointer(int reg, int64_t off, Access access);
-  bool CheckKernelWrite(int reg, int64_t off, int size);
-  bool CheckObjectFields(uint32_t id, int64_t off, int size);
-  bool AccessMapPointer(int reg, int64_t off, int size, Access access, int value_reg);
-  bool AccessSocket(int reg, int64_t off, int size, Access access, int value_reg);
-  bool AccessFlowKeys(int64_t off, int size, Access access, int value_reg);
-  bool AccessBuffer(int reg, int64_t off, int64_t size, Access access, int value_reg);
-  bool CheckBufferRange(int reg, int64_t off, int64_t size, std::string_view what);
-  uint16_t TrustOf(const Register& pointer, const BtfWalk& walk);
-  bool IsInSafeList(const Register& pointer, const BtfWalk& walk, std::string_view suffix);
-  // A register that holds what a walk through `btf` found.
-  Register FromWalk(const BtfWalk& walk, uint32_t btf, uint16_t flags);
-  // The id of the kernel's structure `name`; 0 if there is none or no target BTF.
-  uint32_t TargetStruct(std::string_view name);
 
   // ---- memory_stack.cc
   bool CheckStackBounds(int reg, int64_t off, int64_t size, Access access);
@@ -436,6 +421,44 @@ class Verifier {
   bool CheckStackDepths();
   bool CheckStackDepthFrom(uint32_t subprogram);
 
+  // ---- calls_kfunc.cc, kfunc_arguments.cc
+  const KfuncPrototype* KfuncPrototypeOf(uint32_t id);
+  bool CallKfunc(const DecodedInsn& insn, bool* path_ends);
+  bool CheckKfuncAllowed(const KfuncPrototype& prototype);
+  bool CheckKfuncArguments(KfuncCall& call);
+  bool CheckKfuncScalar(uint32_t index, const KfuncArg& arg, KfuncCall& call);
+  bool CheckKfuncPointer(uint32_t index, const KfuncArg& arg, KfuncCall& call, bool* with_size);
+  bool CheckKfuncOffset(int number, bool releases);
+  bool CheckKfuncPointee(uint32_t index, const KfuncArg& arg, KfuncCall& call);
+  bool CheckKfuncDrop(uint32_t index, KfuncCall& call);
+  bool CheckKfuncMemory(uint32_t index, KfuncCall& call, bool* with_size);
+  bool CheckKfuncSizedMemory(int number);
+  bool EnterOrLeaveSections(const KfuncCall& call);
+  void LeaveRcuSection();
+  bool ReleaseKfuncArgument(KfuncCall& call);
+  bool SetKfuncResult(KfuncCall& call);
+  bool SetPointerResult(KfuncCall& call, uint32_t pointee);
+  bool SetSpecialResult(KfuncCall& call, bool* handled);
+  bool SetCast(const KfuncCall& call);
+  bool SetNewObject(const KfuncCall& call);
+
+  // ---- iterators.cc
+  Register& IteratorOf(State& s, const KfuncCall& call) const;
+  bool FindStackObject(int number, uint32_t count, std::string_view what, uint32_t* slot,
+                       bool* allocated);
+  bool CheckKfuncIterator(uint32_t index, const KfuncArg& arg, KfuncCall& call);
+  bool MayIterateCssTasks() const;
+  bool NewIterator(uint32_t index, uint32_t type, uint32_t count, const KfuncCall& call, int slot);
+  bool UseIterator(uint32_t index, uint32_t type, uint32_t count, KfuncCall& call, uint32_t slot);
+  bool StepIterator(const KfuncCall& call);
+
+  // ---- exceptions.cc
+  bool Throw();
+  bool CheckThrow(uint32_t insn, const std::vector<uint32_t>& chain);
+
+  // ---- graphs.cc
+  bool InGraphCallback() const;
+
   // ---- shared by the groups
   State& state() { return *current_; }
   Register& reg(int i) { return current_->reg(static_cast<size_t>(i)); }
@@ -450,9 +473,6 @@ class Verifier {
   }
   // The special fields of the program's own structs.
   const LocalRecords& local_records();
-  Referents referents() const {
-    return {maps_, program_.data().btf.get(), program_.data().target_btf.get()};
-  }
   // Linux's names for what the loader's rights allow.
   bool bpf_capable() const { return options_.rights != Rights::kUnprivileged; }
   bool allow_ptr_leaks() const { return options_.rights == Rights::kRoot; }
@@ -470,9 +490,9 @@ class Verifier {
   std::vector<const MapSpec*> maps_;             // the program's, then inner maps met on the way
   std::vector<FieldRecord> records_;             // by map
   std::unique_ptr<LocalRecords> local_records_;  // when asked for
-  std::vector<std::pair<std::string, uint32_t>> target_structs_;  // looked up before
   std::vector<InsnNotes> notes_;
-  std::vector<std::unique_ptr<GlobalPrototype>> prototypes_;  // by subprogram, when asked for
+  std::vector<std::unique_ptr<GlobalPrototype>> prototypes_;    // by subprogram, when asked for
+  std::map<uint32_t, std::unique_ptr<KfuncPrototype>> kfuncs_;  // by BTF id, when called
 
   FramePool pool_;
   std::unique_ptr<State> current_;

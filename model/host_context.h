@@ -53,6 +53,14 @@ struct SkbContext {
   uint64_t hwtstamp = 0;
   uint8_t tstamp_type = 0;
   uint64_t sk = 0;  // not modelled, always null
+  // Of that socket, so that they are zero.
+  uint32_t family = 0;
+  uint32_t remote_ip4 = 0;
+  uint32_t local_ip4 = 0;
+  uint32_t remote_ip6[4] = {};
+  uint32_t local_ip6[4] = {};
+  uint32_t remote_port = 0;
+  uint32_t local_port = 0;
 };
 
 }  // namespace skep::model

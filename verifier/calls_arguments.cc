@@ -154,6 +154,20 @@ bool Verifier::CheckArgumentOffset(const Register& r, int number, const ArgSpec&
   }
 }
 
+bool Verifier::HelperMayTakePackets(const HelperSpec& helper) const {
+  switch (type_->packet) {
+    case PacketAccess::kNone:
+    case PacketAccess::kReadDirectly:
+      return false;
+    case PacketAccess::kRead:
+    case PacketAccess::kReadWrite:
+      return (helper.flags & kHelperPacketAccess) != 0;
+    case PacketAccess::kReadWriteAny:
+      return true;
+  }
+  return false;
+}
+
 bool Verifier::CheckArgument(const HelperSpec& helper, int index, CallInfo& call) {
   const int number = index + 1;
   ArgSpec arg = helper.args[static_cast<size_t>(index)];
@@ -168,8 +182,7 @@ bool Verifier::CheckArgument(const HelperSpec& helper, int index, CallInfo& call
     }
     return true;
   }
-  if (r.IsPacket() &&
-      (type_->packet == PacketAccess::kNone || (helper.flags & kHelperPacketAccess) == 0)) {
+  if (r.IsPacket() && !HelperMayTakePackets(helper)) {
     return Reject(FindingCode::kHelperPacket, {});
   }
   if (arg.kind == ArgKind::kMapValue && call.has_map) {

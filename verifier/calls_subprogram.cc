@@ -101,11 +101,8 @@ bool Verifier::CallBack(const HelperSpec& helper, const CallInfo& call) {
 bool Verifier::ReturnFromCallback() {
   State& s = state();
   if (!reg(0).IsScalar()) return Reject(FindingCode::kCallbackNotScalar, {});
-  if (!MarkPrecise(0)) return false;
-  const Scalar value = reg(0).var;
-  if (value.wide.smin < 0 || value.wide.smax > 1) {
-    return Reject(FindingCode::kReturnRange, {"At callback return", 0, BoundsText(value), 0, 1});
-  }
+  constexpr ReturnRange kStopOrGoOn{.checked = true, .min = 0, .max = 1};
+  if (!CheckValueRange(0, "At callback return", kStopOrGoOn, false)) return false;
   next_insn_ = s.frame().callsite;
   s.frames[s.depth].reset();
   --s.depth;
@@ -239,7 +236,7 @@ bool Verifier::CheckGlobalMemory(int number, uint32_t size) {
       return CheckPointerOffset(r, number, false) &&
              CheckHelperMemory(number, size, Access::kRead, true, nullptr);
   }
-  if (r.IsPacket() && type_->packet != PacketAccess::kReadWrite) {
+  if (r.IsPacket() && !PacketIsWritable(type_->packet)) {
     return Reject(FindingCode::kPacketWrite, {});
   }
   const bool ok = CheckHelperMemory(number, size, Access::kRead, true, nullptr) &&

@@ -336,26 +336,4 @@ bool Verifier::StepExit(bool* path_ends) {
   return true;
 }
 
-bool Verifier::CheckReturnValue(int number) {
-  if (!CheckSource(number)) return false;
-  if (LeaksPointer(number)) return Reject(FindingCode::kPointerReturned, {number});
-  const Register& r0 = reg(number);
-  const Frame& outermost = *state().frames[0];
-  if (outermost.subprogram != 0 && !outermost.in_exception_callback) {
-    if (!r0.IsScalar()) return Reject(FindingCode::kGlobalNotScalar, {number, KindName(r0)});
-    return true;
-  }
-  const ReturnRange& range = type_->returns;
-  if (!range.checked) return true;
-  if (!r0.IsScalar()) {
-    return Reject(FindingCode::kReturnNotKnown, {"At program exit", number, KindName(r0)});
-  }
-  if (!MarkPrecise(number)) return false;
-  if (r0.var.wide.smin < range.min || r0.var.wide.smax > range.max) {
-    return Reject(FindingCode::kReturnRange,
-                  {"At program exit", number, BoundsText(r0.var), range.min, range.max});
-  }
-  return true;
-}
-
 }  // namespace skep::verifier

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads and stores by the kind of pointer: context, map value, packet, memory.
-// The stack is in memory_stack.cc.
+// Loads and stores by the kind of pointer: map value, packet, memory. The stack is
+// in memory_stack.cc, the context in memory_context.cc.
 
 #include <cstring>
 #include <limits>
@@ -64,8 +64,6 @@ std::string_view StructNameOf(MapType type) {
       return {};
   }
 }
-
-int Log2(int size) { return size == 8 ? 3 : size >> 1; }
 
 }  // namespace
 
@@ -364,7 +362,7 @@ bool Verifier::AccessMemory(int number, int64_t off, int size, Access access, in
 }
 
 bool Verifier::AccessPacket(int number, int64_t off, int size, Access access, int value_reg) {
-  if (access == Access::kWrite && type_->packet != PacketAccess::kReadWrite) {
+  if (access == Access::kWrite && !PacketIsWritable(type_->packet)) {
     return Reject(FindingCode::kPacketWrite, {});
   }
   if (access == Access::kWrite && value_reg >= 0 && LeaksPointer(value_reg)) {
@@ -373,53 +371,6 @@ bool Verifier::AccessPacket(int number, int64_t off, int size, Access access, in
   if (!CheckPacket(number, off, size, false)) return false;
   if (access == Access::kRead && value_reg >= 0) SetUnknown(value_reg);
   return true;
-}
-
-bool Verifier::AccessContext(int number, int64_t off, int size, Access access, int value_reg,
-                             bool sign_extend) {
-  const Register pointer = reg(number);
-  if (access == Access::kWrite && value_reg >= 0 && LeaksPointer(value_reg)) {
-    return Reject(FindingCode::kLeakIntoContext, {value_reg});
-  }
-  if (!CheckPointerOffset(pointer, number, false)) return false;
-  const auto refuse = [&] { return Reject(FindingCode::kContextAccess, {off, size}); };
-  if (off < 0 || off + size > int64_t{type_->context_size}) return refuse();
-  context_bytes_ = std::max(context_bytes_, static_cast<uint32_t>(off + size));
-  if (type_->fields.empty()) {
-    if (off < type_->context_start || off % size != 0) return refuse();
-    if (access == Access::kWrite && !type_->context_writable) return refuse();
-    if (access == Access::kRead && value_reg >= 0) SetUnknown(value_reg);
-    return true;
-  }
-  for (const ContextField& field : type_->fields) {
-    if (off < field.offset || off >= field.offset + field.size) continue;
-    const int64_t delta = off - field.offset;
-    if (delta > 7) return refuse();
-    const uint32_t bit = FieldAccessBit(Log2(size), static_cast<int>(delta));
-    const uint32_t allowed = access == Access::kRead ? field.loads : field.stores;
-    if ((allowed & bit) == 0) return refuse();
-    if (field.kind != FieldKind::kScalar && sign_extend) return refuse();
-    if (access == Access::kWrite || value_reg < 0) return true;
-    SetUnknown(value_reg);
-    Register& value = reg(value_reg);
-    switch (field.kind) {
-      case FieldKind::kScalar:
-        break;
-      case FieldKind::kPacketData:
-        value = Register::Pointer(RegKind::kPacket);
-        break;
-      case FieldKind::kPacketEnd:
-        value = Register::Pointer(RegKind::kPacketEnd);
-        break;
-      case FieldKind::kPacketMeta:
-        value = Register::Pointer(RegKind::kPacketMeta);
-        break;
-      case FieldKind::kPointer:
-        return Reject(FindingCode::kUnsupportedPointer, {field.name});
-    }
-    return true;
-  }
-  return refuse();
 }
 
 }  // namespace skep::verifier

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "isa/disasm.h"
+#include "model/program_type_name.h"
 #include "verifier/divisors.h"
 
 namespace skep::verifier {
@@ -200,10 +201,7 @@ bool Verifier::Run() {
   insn_ = static_cast<uint32_t>(program_.insns().size());
   const ProgramData& data = program_.data();
   type_ = environment_.FindProgramType(data.type, data.expected_attach_type);
-  if (type_ == nullptr) {
-    return Reject(FindingCode::kUnknownProgramType, {static_cast<uint32_t>(data.type)});
-  }
-  if (type_->sleepable_only && !data.sleepable) return Reject(FindingCode::kSleepableOnly, {});
+  if (!CheckProgramType()) return false;
   structure_ = Examine(program_, environment_, options_);
   if (structure_.failed != FindingCode::kNone) {
     insn_ = structure_.failed_at;
@@ -237,6 +235,36 @@ bool Verifier::Run() {
     }
   }
   return CheckStackDepths();
+}
+
+// Who may load a program of this type, for which attach types, and how it runs.
+bool Verifier::CheckProgramType() {
+  const ProgramData& data = program_.data();
+  if (type_ == nullptr) {
+    const bool known =
+        std::any_of(environment_.program_types.begin(), environment_.program_types.end(),
+                    [&](const ProgramType& t) { return t.id == data.type; });
+    if (!known) {
+      return Reject(FindingCode::kUnknownProgramType, {static_cast<uint32_t>(data.type)});
+    }
+    return Reject(FindingCode::kAttachType,
+                  {data.expected_attach_type, ProgramTypeName(data.type)});
+  }
+  if (options_.rights < type_->rights) {
+    const bool bpf = type_->rights == Rights::kBpf;
+    return Reject(FindingCode::kProgramRights, {type_->name, bpf ? "CAP_BPF" : "CAP_PERFMON"});
+  }
+  switch (type_->sleeping) {
+    case Sleeping::kNever:
+      if (data.sleepable) return Reject(FindingCode::kCannotSleep, {});
+      break;
+    case Sleeping::kMay:
+      break;
+    case Sleeping::kMust:
+      if (!data.sleepable) return Reject(FindingCode::kSleepableOnly, {});
+      break;
+  }
+  return true;
 }
 
 // Tail calls and packet loads end a function in a way that only an int result

@@ -212,6 +212,7 @@ class Verifier {
   void Note(FindingCode code, Args args);
   // Another name: compilers differ on whether {std::string} is a string or Args.
   bool RejectWithText(FindingCode code, std::string message);
+  bool CheckProgramType();
   bool CheckMaps();
   bool CheckSubprogramRules();
   bool CheckMap(const MapSpec& map, const FieldRecord& record);
@@ -228,7 +229,6 @@ class Verifier {
   bool StepWideLoad(const DecodedInsn& insn);
   bool StepCall(const DecodedInsn& insn, bool* path_ends);
   bool StepExit(bool* path_ends);
-  bool CheckReturnValue(int number);
   State* PushPath(uint32_t insn, uint32_t previous);
   bool PopPath();
   void FinishPath();
@@ -342,8 +342,6 @@ class Verifier {
   uint32_t MapIndexOf(const MapSpec& spec);
   bool CheckPacket(int reg, int64_t off, int64_t size, bool zero_allowed);
   bool CheckPointerOffset(const Register& reg, int number, bool fixed_allowed);
-  bool AccessContext(int reg, int64_t off, int size, Access access, int value_reg,
-                     bool sign_extend);
   bool AccessMapValue(int reg, int64_t off, int size, Access access, int value_reg,
                       bool sign_extend);
   bool AccessPacket(int reg, int64_t off, int size, Access access, int value_reg);
@@ -354,6 +352,17 @@ class Verifier {
   void NoteAccess(const Register& pointer);
   bool CheckSameKind(const Register& pointer);
   bool LeaksPointer(int reg) const;
+
+  // ---- memory_context.cc
+  bool AccessContext(int reg, int64_t off, int size, Access access, int value_reg,
+                     bool sign_extend);
+  bool LoadContextPointer(const ContextField& field, int value_reg);
+
+  // ---- return_value.cc
+  bool CheckReturnValue(int reg);
+  bool CheckValueRange(int reg, std::string_view where, const ReturnRange& range, bool low_half);
+  bool RangeOfTarget(int reg, ReturnRange* range, bool* low_half, bool* decided);
+  uint32_t AttachPrototype() const;
 
   // ---- memory_stack.cc
   bool CheckStackBounds(int reg, int64_t off, int64_t size, Access access);
@@ -370,6 +379,7 @@ class Verifier {
   // ---- calls_helper.cc, calls_arguments.cc
   bool CallHelper(const DecodedInsn& insn);
   bool CheckHelperAllowed(const DecodedInsn& insn, const HelperSpec** helper);
+  bool HelperMayTakePackets(const HelperSpec& helper) const;
   bool CheckArgument(const HelperSpec& helper, int index, CallInfo& call);
   bool CheckArgumentMemory(const HelperSpec& helper, int index, const ArgSpec& arg, bool is_null,
                            CallInfo& call);

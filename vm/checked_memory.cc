@@ -18,15 +18,9 @@ namespace {
 
 uint64_t AsNumber(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
-bool IsSkb(ProgramTypeId type) {
-  return type == ProgramTypeId::kSocketFilter || type == ProgramTypeId::kSchedCls ||
-         type == ProgramTypeId::kSchedAct;
-}
-
-uint64_t HostContextSize(ProgramTypeId type) {
-  if (type == ProgramTypeId::kXdp) return sizeof(model::XdpContext);
-  SKEP_CHECK(IsSkb(type));
-  return sizeof(model::SkbContext);
+uint64_t HostContextSize(HostContext host) {
+  SKEP_CHECK(host == HostContext::kXdp || host == HostContext::kSkb);
+  return host == HostContext::kXdp ? sizeof(model::XdpContext) : sizeof(model::SkbContext);
 }
 
 }  // namespace
@@ -40,7 +34,7 @@ CheckedMemory::CheckedMemory(const model::ExecProgram& program, ExecutionContext
       context_is_block_(program.program_type->fields.empty()) {
   stack_low_ = stack_top_ - model::kFrameBytes;
   if (!context_is_block_) {
-    context_size_ = HostContextSize(program.type);
+    context_size_ = HostContextSize(program.program_type->host);
   } else {
     context_size_ = length != 0 ? length : program.context_bytes;
   }
@@ -50,11 +44,11 @@ CheckedMemory::Region CheckedMemory::Packet() const {
   if (program_->program_type->packet == PacketAccess::kNone || context_is_block_) return {};
   const std::byte* begin = nullptr;
   const std::byte* end = nullptr;
-  if (program_->type == ProgramTypeId::kXdp) {
+  if (program_->program_type->host == HostContext::kXdp) {
     const auto* xdp = reinterpret_cast<const model::XdpContext*>(context_);
     begin = xdp->data_meta;
     end = xdp->data_end;
-  } else if (IsSkb(program_->type)) {
+  } else {
     const auto* skb = reinterpret_cast<const model::SkbContext*>(context_);
     begin = skb->data_meta;
     end = skb->data_end;
@@ -79,7 +73,7 @@ bool CheckedMemory::CheckRange(uint64_t address, uint64_t bytes, bool write) con
   for (const Region& record : records_) {
     if (record.Holds(address, bytes)) return true;
   }
-  const bool packet_writable = program_->program_type->packet == PacketAccess::kReadWrite;
+  const bool packet_writable = PacketIsWritable(program_->program_type->packet);
   if (Packet().Holds(address, bytes)) return !write || packet_writable;
   if (context_is_block_ && Region{context_, context_size_}.Holds(address, bytes)) {
     return !write || program_->program_type->context_writable;

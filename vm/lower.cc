@@ -78,6 +78,14 @@ class Lowering {
                                static_cast<uint32_t>(program_.type())),
                    22};
     }
+    if (out_->program_type->host == HostContext::kNone) {
+      return Error{
+          ErrorCode::kUnsupported,
+          fmt::format("{}: nothing in a process runs programs of type {}; they can only be "
+                      "verified",
+                      program_.name(), out_->program_type->name),
+          95};
+    }
     out_->verified = trust_ != Trust::kChecked;
     out_->maps.assign(input_.maps.begin(), input_.maps.end());
     out_->call_base = input_.helpers.data();

@@ -88,23 +88,25 @@ model::SkbContext MakeSkb(const PacketInput& packet, bool with_mac) {
 
 RunResult Executable::RunPacket(ExecutionContext& context,
                                 const PacketInput& packet) const noexcept {
-  switch (program_.type()) {
-    case ProgramTypeId::kXdp: {
+  switch (exec_->program_type->host) {
+    case HostContext::kXdp: {
       model::XdpContext xdp = MakeXdp(packet);
       return Run(context, &xdp);
     }
-    case ProgramTypeId::kSocketFilter:
-    case ProgramTypeId::kSchedCls:
-    case ProgramTypeId::kSchedAct: {
+    case HostContext::kSkb: {
       if (packet.data.size() < kEthernetHeader) {
         return BadCall(context, "a packet needs an Ethernet header of 14 bytes");
       }
-      model::SkbContext skb = MakeSkb(packet, program_.type() != ProgramTypeId::kSocketFilter);
+      const bool with_mac = program_.type() == ProgramTypeId::kSchedCls ||
+                            program_.type() == ProgramTypeId::kSchedAct;
+      model::SkbContext skb = MakeSkb(packet, with_mac);
       return Run(context, &skb);
     }
-    default:
+    case HostContext::kBytes:
+    case HostContext::kNone:
       return BadCall(context, "programs of this type do not take packets");
   }
+  return BadCall(context, "programs of this type do not take packets");
 }
 
 RunResult Executable::RunBytes(ExecutionContext& context,

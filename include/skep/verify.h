@@ -37,18 +37,6 @@ struct Environment {
   SKEP_EXPORT const ProgramType* FindProgramType(ProgramTypeId id, uint32_t attach_type) const;
 };
 
-// What the loader of a program may do; Linux's tiers.
-enum class Rights : uint8_t {
-  // Nobody: at most 4,096 instructions, no loops, no calls of own functions, only
-  // the helpers for everyone; and all that kBpf forbids.
-  kUnprivileged,
-  // CAP_BPF without CAP_PERFMON, for programs that are not trusted: loops and own
-  // functions, but no pointer may leak and no uninitialised stack be read.
-  kBpf,
-  // CAP_PERFMON too: pointers may leak; helpers that look into the host.
-  kRoot,
-};
-
 struct VerifyOptions {
   Rights rights = Rights::kBpf;
   // Guard against speculation past bounds checks (Spectre v1), as Linux does for

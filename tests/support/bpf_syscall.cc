@@ -181,6 +181,7 @@ Fd KernelProgramLoad(uint32_t type, std::span<const Insn> insns, std::string* lo
   attr.insns = Address(insns.data());
   attr.license = Address(kLicense);
   attr.attach_type = options.attach_type;
+  attr.flags = options.flags;
   attr.fd_array = options.fd_array.empty() ? 0 : Address(options.fd_array.data());
   std::unique_ptr<char[]> buffer;
   if (log != nullptr) {

@@ -61,6 +61,7 @@ Insns Join(std::initializer_list<Insns> parts);
 
 struct LoadOptions {
   uint32_t attach_type = 0;
+  uint32_t flags = 0;  // BPF_F_SLEEPABLE, ...
   std::span<const int> fd_array = {};
   // 1: why the program is refused; 2: every instruction; 4: the counts alone.
   uint32_t log_level = 1;

@@ -205,7 +205,7 @@ TEST(Findings, ReturnValuesOfTheHostsType) {
   std::vector<ProgramType> types(environment.program_types.begin(),
                                  environment.program_types.end());
   for (ProgramType& type : types) {
-    if (type.id == ProgramTypeId::kXdp) type.returns = {true, 0, 1};
+    if (type.id == ProgramTypeId::kXdp) type.returns = {.checked = true, .min = 0, .max = 1};
   }
   environment.program_types = types;
   ExpectRefused(FindingCode::kReturnRange,

@@ -107,7 +107,6 @@ bool Verifier::CheckArgumentKind(const HelperSpec& helper, int index, const ArgS
   const int number = index + 1;
   const Register& r = reg(number);
   switch (arg.kind) {
-    case ArgKind::kTimer:
     case ArgKind::kKptr:
     case ArgKind::kDynptr:
     case ArgKind::kSockCommon:
@@ -221,6 +220,9 @@ bool Verifier::CheckArgumentMemory(const HelperSpec& helper, int index, const Ar
       (arg.flags & (kArgWrite | kArgUninit)) != 0 ? Access::kWrite : Access::kRead;
   switch (arg.kind) {
     case ArgKind::kConstMap:
+      if (call.has_map && (call.map != r.map || call.map_uid != r.map_uid)) {
+        return Reject(FindingCode::kTimerMap, {call.map_uid, r.map_uid});
+      }
       call.has_map = true;
       call.map = r.map;
       call.map_uid = r.map_uid;
@@ -252,6 +254,12 @@ bool Verifier::CheckArgumentMemory(const HelperSpec& helper, int index, const Ar
       return CheckConstString(number, nullptr, nullptr);
     case ArgKind::kFunction:
       call.callback = r.subprogram;
+      return true;
+    case ArgKind::kTimer:
+      if (FieldAt(number, SpecialKind::kTimer) == nullptr) return false;
+      call.has_map = true;
+      call.map = r.map;
+      call.map_uid = r.map_uid;
       return true;
     case ArgKind::kSpinLock:
       return ProcessLock(number, ReferenceKind::kSpinLock, helper.id == kSpinLock);

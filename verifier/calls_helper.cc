@@ -64,10 +64,6 @@ bool Verifier::CheckHelperMaySleep(const HelperSpec& helper) {
 bool Verifier::CallHelper(const DecodedInsn& insn) {
   const HelperSpec* helper = nullptr;
   if (!CheckHelperAllowed(insn, &helper)) return false;
-  const bool modelled = helper->id == kLoop || helper->id == kForEachMapElem;
-  if ((helper->flags & kHelperCallsBack) != 0 && !modelled) {
-    return Reject(FindingCode::kUnsupportedCallback, {HelperName(*helper)});
-  }
   CallInfo call;
   call.helper = helper;
   for (int i = 0; i < 5; ++i) {
@@ -93,8 +89,11 @@ bool Verifier::CallHelper(const DecodedInsn& insn) {
     }
     changes_.references = true;
   }
-  if (!CheckMapHelper(*helper, call)) return false;
   if ((helper->flags & kHelperCallsBack) != 0 && !CallBack(*helper, call)) return false;
+  if (helper->id == kTimerSetCallback && !CallBackLater(reg(1), call.callback, false, 0, 0)) {
+    return false;
+  }
+  if (!CheckMapHelper(*helper, call)) return false;
   if (!SetHelperResult(*helper, call)) return false;
   NoteCall(*helper, call);
   if ((helper->flags & kHelperChangesPacket) != 0) InvalidatePackets();
@@ -128,7 +127,8 @@ bool Verifier::CheckHelperRules(const HelperSpec& helper, CallInfo& call) {
 }
 
 bool Verifier::CheckMapHelper(const HelperSpec& helper, const CallInfo& call) {
-  if (!call.has_map) return true;
+  // A map whose values have timers may have them.
+  if (!call.has_map || helper.args[0].kind == ArgKind::kTimer) return true;
   const MapType type = map(call.map).type;
   const model::MapTypeInfo* info = model::FindMapType(type);
   if (info != nullptr && info->TakenBy(helper.id)) return true;

@@ -80,19 +80,7 @@ bool Verifier::CallBack(const HelperSpec& helper, const CallInfo& call) {
   other->frame().in_callback = true;
   const Frame& from = *other->frames[other->depth - 1];
   Frame& callee = other->frame();
-  if (helper.id == kLoop) {
-    callee[1] = Register::Unknown();
-    callee[2] = from[3];
-  } else {
-    callee[1] = from[1];
-    callee[2] = Register::Pointer(RegKind::kMapKey);
-    callee[3] = Register::Pointer(RegKind::kMapValue);
-    for (size_t i = 2; i <= 3; ++i) {
-      callee[i].map = from[1].map;
-      callee[i].map_uid = from[1].map_uid;
-    }
-    callee[4] = from[3];
-  }
+  if (!SetCallbackArguments(helper, from, callee)) return false;
   caller.callback_depth = 0;
   return true;
 }
@@ -101,8 +89,9 @@ bool Verifier::CallBack(const HelperSpec& helper, const CallInfo& call) {
 bool Verifier::ReturnFromCallback() {
   State& s = state();
   if (!reg(0).IsScalar()) return Reject(FindingCode::kCallbackNotScalar, {});
-  constexpr ReturnRange kStopOrGoOn{.checked = true, .min = 0, .max = 1};
-  if (!CheckValueRange(0, "At callback return", kStopOrGoOn, false)) return false;
+  const ReturnRange range{
+      .checked = true, .min = s.frame().callback_min, .max = s.frame().callback_max};
+  if (!CheckValueRange(0, "At callback return", range, false)) return false;
   next_insn_ = s.frame().callsite;
   s.frames[s.depth].reset();
   --s.depth;
@@ -143,7 +132,19 @@ bool Verifier::ReturnFromSubprogram() {
 bool Verifier::CallGlobal(uint32_t target) {
   const GlobalPrototype& prototype = *PrototypeOf(target);
   const std::string& name = program_.subprograms()[target].name;
-  if (state().locks != 0) return Reject(FindingCode::kGlobalUnderLock, {});
+  const State& s = state();
+  if (s.locks != 0) return Reject(FindingCode::kGlobalUnderLock, {});
+  SubprogramInfo& callee = structure_.subprograms[target];
+  if (callee.might_sleep &&
+      (s.rcu_sections != 0 || s.preempt_sections != 0 || s.irq_id != 0 || !s.sleepable)) {
+    Reject(FindingCode::kGlobalMightSleep, {});
+    if (log_.Any()) {
+      log_.Append(
+          "i.e., in a RCU/IRQ/preempt-disabled section, or in\n"
+          "a non-sleepable BPF program context\n");
+    }
+    return false;
+  }
   if (prototype.failed != FindingCode::kNone) {
     if (RowOf(prototype.failed).kind == FindingKind::kUnsupported) {
       return Reject(prototype.failed, {name});
@@ -154,18 +155,6 @@ bool Verifier::CallGlobal(uint32_t target) {
     // The reason was noted; the verdict is Linux's sentence about the call.
     findings_.clear();
     return Reject(FindingCode::kInvalidGlobalArgs, {target, name});
-  }
-  SubprogramInfo& callee = structure_.subprograms[target];
-  const State& s = state();
-  if (callee.might_sleep &&
-      (s.rcu_sections != 0 || s.preempt_sections != 0 || s.irq_id != 0 || !s.sleepable)) {
-    Reject(FindingCode::kGlobalMightSleep, {});
-    if (log_.Any()) {
-      log_.Append(
-          "i.e., in a RCU/IRQ/preempt-disabled section, or in\n"
-          "a non-sleepable BPF program context\n");
-    }
-    return false;
   }
   callee.called = true;
   if (log_.Paths()) {
@@ -266,12 +255,17 @@ void Verifier::SetUpGlobalArguments(const GlobalPrototype& prototype) {
 }
 
 // The stack of each chain of calls, from the main function and from each
-// global function that is called.
+// callback that runs later.
 bool Verifier::CheckStackDepths() {
   insn_ = static_cast<uint32_t>(structure_.insns.size());
-  if (!CheckStackDepthFrom(0)) return false;
-  const uint32_t exception = structure_.exception_callback;
-  return exception == 0 || CheckStackDepthFrom(exception);
+  for (uint32_t s = 0; s < structure_.subprograms.size(); ++s) {
+    if (s != 0 && s != structure_.exception_callback &&
+        !structure_.subprograms[s].is_async_callback) {
+      continue;
+    }
+    if (!CheckStackDepthFrom(s)) return false;
+  }
+  return true;
 }
 
 // Depth first over the call graph. Calls cannot recurse forever: a chain of
@@ -320,6 +314,11 @@ bool Verifier::CheckStackDepthFrom(uint32_t start) {
       // A function whose address is taken is a callback: it runs on top too.
       if (kind == OpKind::kCallLocal || kind == OpKind::kLoadFunc) {
         callee = structure_.SubprogramAt(TargetOf(insn, level.next));
+      }
+      // One that runs later has a stack of its own.
+      if (kind == OpKind::kLoadFunc && callee >= 0 &&
+          structure_.subprograms[static_cast<size_t>(callee)].is_async_callback) {
+        callee = -1;
       }
     }
     if (callee >= 0 && static_cast<uint32_t>(callee) == structure_.exception_callback) {

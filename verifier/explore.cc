@@ -74,6 +74,22 @@ State* Verifier::PushPath(uint32_t insn, uint32_t previous) {
   return result;
 }
 
+// A path that starts at `insn` without a past: one empty frame. Null if refused.
+State* Verifier::PushFresh(uint32_t insn) {
+  if (pending_.size() + 1 > kMaxPending) {
+    Reject(FindingCode::kTooManyPaths, {pending_.size() + 1});
+    return nullptr;
+  }
+  auto other = std::make_unique<State>();
+  other->frames[0] = pool_.New();
+  other->first_insn = insn;
+  State* result = other.get();
+  const uint32_t segment = recording_ != nullptr ? recording_->PutAside() : 0;
+  pending_.push_back({std::move(other), insn, -1, log_.position(), history_.size(), segment});
+  if (!CheckMemoryBudget()) return nullptr;
+  return result;
+}
+
 void Verifier::FinishPath() {
   for (State* s = current_.get(); s != nullptr;) {
     if (--s->branches != 0) break;

@@ -36,7 +36,14 @@ enum : uint32_t {
   kGetTaskStack = 141,
   kForEachMapElem = 164,
   kSnprintf = 165,
+  kTimerSetCallback = 170,
+  kFindVma = 180,
   kLoop = 181,
+  kKptrXchg = 194,
+  kDynptrFromMem = 197,
+  kDynptrWrite = 202,
+  kDynptrData = 203,
+  kUserRingbufDrain = 209,
 };
 
 template <class T>

@@ -173,6 +173,12 @@ bool Verifier::FramesEqual(const Frame& old_frame, const Frame& current, uint16_
                            uint64_t read, Compare how) {
   // More rounds of a callback are left to follow from the older state.
   if (old_frame.callback_depth > current.callback_depth) return false;
+  // What they run as: what may be returned, and to whom.
+  if (old_frame.in_async_callback != current.in_async_callback ||
+      old_frame.callback_min != current.callback_min ||
+      old_frame.callback_max != current.callback_max) {
+    return false;
+  }
   for (size_t i = 0; i < old_frame.regs.size(); ++i) {
     if (how != Compare::kExact && i < 10 && (live >> i & 1) == 0) continue;
     if (!RegisterCovers(old_frame.regs[i], current.regs[i], how)) return false;
@@ -318,6 +324,11 @@ bool Verifier::ComesRound(const State& old_state) {
 bool Verifier::IsInfiniteLoop(const State& old_state) {
   const State& current = state();
   const InsnInfo& here = info(insn_);
+  // Another entry into a callback that asks for itself again is no loop.
+  if (old_state.frame().in_async_callback &&
+      old_state.frame().async_entries != current.frame().async_entries) {
+    return false;
+  }
   return !here.calls_back && !here.iterator_next && StatesMaybeLoop(old_state, current) &&
          old_state.may_goto_depth == current.may_goto_depth &&
          old_state.callback_depth == current.callback_depth &&

@@ -60,6 +60,11 @@ bool Verifier::CheckReturnValue(int number) {
   }
   if (!CheckSource(number)) return false;
   if (LeaksPointer(number)) return Reject(FindingCode::kPointerReturned, {number});
+  if (outermost.in_async_callback) {
+    const ReturnRange range_of_callback{
+        .checked = true, .min = outermost.callback_min, .max = outermost.callback_max};
+    return CheckValueRange(number, "At async callback return", range_of_callback, false);
+  }
   if (!is_main) {
     if (reg(number).IsScalar()) return true;
     return Reject(FindingCode::kGlobalNotScalar, {number, KindName(reg(number))});

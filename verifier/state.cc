@@ -51,6 +51,9 @@ void FramePool::Take(Frame* taken) {
   frame->in_callback = false;
   frame->in_async_callback = false;
   frame->in_exception_callback = false;
+  frame->callback_min = 0;
+  frame->callback_max = 1;
+  frame->async_entries = 0;
   frame->callback_depth = 0;
   constexpr size_t kKeep = 64;
   if (free_.size() < kKeep) free_.push_back(std::move(frame));

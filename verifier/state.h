@@ -74,8 +74,10 @@ enum RegFlags : uint16_t {
   kDynptrRingbuf = 1u << 11,
   kDynptrSkb = 1u << 12,
   kDynptrXdp = 1u << 13,
+  kDynptrSkbMeta = 1u << 14,
 };
-inline constexpr uint16_t kDynptrTypes = kDynptrLocal | kDynptrRingbuf | kDynptrSkb | kDynptrXdp;
+inline constexpr uint16_t kDynptrTypes =
+    kDynptrLocal | kDynptrRingbuf | kDynptrSkb | kDynptrXdp | kDynptrSkbMeta;
 
 // In Register::btf: whose types Register::btf_id counts.
 enum : uint32_t { kProgramBtf = 0, kTargetBtf = 1 };
@@ -103,6 +105,7 @@ struct Register {
   union {
     uint32_t map = 0;  // map kinds: index into Verifier::maps()
     uint32_t btf;      // kBtfId, kIterator: kProgramBtf or kTargetBtf
+    uint32_t dynptr;   // kMemory: the id of the dynptr that it is a slice of, 0 if none
   };
   union {
     int32_t range = 0;    // packet kinds: bytes known to be there behind the id's base
@@ -190,8 +193,12 @@ struct Frame {
   bool in_callback = false;
   bool in_async_callback = false;      // run later, by a timer or work queue
   bool in_exception_callback = false;  // runs after bpf_throw
-  uint32_t callback_depth = 0;         // rounds of the callback that it called followed so far
-  std::vector<StackSlot> stack;        // [i] is r10 - 8 * (i + 1)
+  // Callbacks: what they may return.
+  int32_t callback_min = 0;
+  int32_t callback_max = 1;
+  uint32_t async_entries = 0;    // entries into asynchronous callbacks that led here
+  uint32_t callback_depth = 0;   // rounds of the callback that it called followed so far
+  std::vector<StackSlot> stack;  // [i] is r10 - 8 * (i + 1)
 
   Register& operator[](size_t i) { return regs[i]; }
   const Register& operator[](size_t i) const { return regs[i]; }

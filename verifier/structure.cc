@@ -198,6 +198,9 @@ class Examiner {
         sub.changes_packet = true;
       }
       if (helper != nullptr && (helper->flags & kHelperMightSleep) != 0) sub.might_sleep = true;
+      // Before another entry into the callback is put aside.
+      constexpr int32_t kTimerSetCallback = 170;
+      if (info.insn.imm == kTimerSetCallback) info.prune_point = true;
       if (helper != nullptr && (helper->flags & kHelperCallsBack) != 0) {
         info.prune_point = info.jump_point = info.checkpoint = info.calls_back = true;
       }
@@ -212,6 +215,11 @@ class Examiner {
     if (kfunc.Has(kfunc::kMovesPacket)) sub.changes_packet = true;
     if (kfunc.Has(kfunc::kIterNext)) {
       info.prune_point = info.jump_point = info.checkpoint = info.iterator_next = true;
+    }
+    if (kfunc.id == Kfunc::bpf_wq_set_callback_impl ||
+        kfunc.id == Kfunc::bpf_task_work_schedule_signal_impl ||
+        kfunc.id == Kfunc::bpf_task_work_schedule_resume_impl) {
+      info.prune_point = true;  // before another entry into the callback is put aside
     }
     if (kfunc.id == Kfunc::bpf_rbtree_add_impl) {
       info.prune_point = info.jump_point = info.checkpoint = info.calls_back = true;
@@ -298,7 +306,9 @@ class Examiner {
     for (bool changed = true; changed;) {
       changed = false;
       for (uint32_t i = 0; i < size(); ++i) {
-        if (at(i).insn.op == Op::kInvalid || kind(i) != OpKind::kCallLocal) continue;
+        if (at(i).insn.op == Op::kInvalid) continue;
+        // What is passed as a callback counts as called.
+        if (kind(i) != OpKind::kCallLocal && kind(i) != OpKind::kLoadFunc) continue;
         const int callee = out_.SubprogramAt(TargetOf(at(i).insn, i));
         SubprogramInfo& from = out_.subprograms[static_cast<size_t>(callee)];
         SubprogramInfo& to = out_.subprograms[at(i).subprogram];

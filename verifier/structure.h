@@ -55,9 +55,10 @@ struct SubprogramInfo {
   bool calls_tail_call = false;  // it, or what it calls, makes tail calls
   bool might_sleep = false;      // it, or what it calls, calls what may sleep
   bool is_callback = false;
-  bool called = false;       // a global function that a verified path calls
-  bool verified = false;     // its own paths were followed
-  uint32_t stack_depth = 0;  // bytes, found while exploring
+  bool is_async_callback = false;  // run later, on a stack of its own
+  bool called = false;             // a global function that a verified path calls
+  bool verified = false;           // its own paths were followed
+  uint32_t stack_depth = 0;        // bytes, found while exploring
 };
 
 struct Structure {

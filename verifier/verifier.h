@@ -230,6 +230,7 @@ class Verifier {
   bool StepCall(const DecodedInsn& insn, bool* path_ends);
   bool StepExit(bool* path_ends);
   State* PushPath(uint32_t insn, uint32_t previous);
+  State* PushFresh(uint32_t insn);
   bool PopPath();
   void FinishPath();
   void PushHistory(uint32_t flags, uint64_t linked);
@@ -428,6 +429,15 @@ class Verifier {
   bool ReturnFromCallback();
   bool CallBack(const HelperSpec& helper, const CallInfo& call);
   void PushFrame(State& state, uint32_t subprogram);
+
+  // ---- callbacks.cc
+  bool SetCallbackArguments(const HelperSpec& helper, const Frame& from, Frame& callee);
+  State* PushLater(uint32_t subprogram, bool sleepable);
+  // `low`..`high`: what the callback may return.
+  bool CallBackLater(const Register& field, uint32_t subprogram, bool sleepable, int32_t low,
+                     int32_t high);
+
+  // ---- calls_subprogram.cc, after the walk
   bool CheckStackDepths();
   bool CheckStackDepthFrom(uint32_t subprogram);
 

@@ -14,6 +14,7 @@
 #include "tools/command.h"
 #include "tools/input.h"
 #include "tools/kernel_run.h"
+#include "tools/log_compare.h"
 #include "tools/output.h"
 #include "tools/report.h"
 
@@ -37,6 +38,9 @@ struct KernelVerdict {
   std::string message;
   uint64_t processed = 0;
   std::string log;
+  // Beside ours: where the logs part, or why they were not compared.
+  std::optional<LogDifference> difference;
+  std::string not_compared;
 };
 
 struct Verdict {
@@ -74,15 +78,7 @@ class VerifyRun {
     out.program = program;
     out.insns = program.insns().size();
     if (options_.backend == "kernel") return out;
-    VerifyOptions verify;
-    verify.rights = options_.unprivileged ? Rights::kUnprivileged : Rights::kRoot;
-    verify.mitigations = options_.unprivileged;
-    verify.strict_alignment = options_.strict_alignment;
-    verify.log_level = options_.log;
-    if (input_.test && input_.test->memory && program.type() == ProgramTypeId::kMemory) {
-      verify.memory_size = static_cast<uint32_t>(input_.test->memory->size());
-    }
-    out.report = Verify(program, environment_, verify).report;
+    out.report = Report(program, options_.log);
     out.verdict = out.report.accepted ? "accept" : "reject";
     if (!out.report.accepted && !out.report.findings.empty()) {
       const Finding& finding = out.report.findings.front();
@@ -90,6 +86,18 @@ class VerifyRun {
       if (finding.unsupported) out.verdict = "error";
     }
     return out;
+  }
+
+  VerifierReport Report(const Program& program, uint32_t log_level) const {
+    VerifyOptions verify;
+    verify.rights = options_.unprivileged ? Rights::kUnprivileged : Rights::kRoot;
+    verify.mitigations = options_.unprivileged;
+    verify.strict_alignment = options_.strict_alignment;
+    verify.log_level = log_level;
+    if (input_.test && input_.test->memory && program.type() == ProgramTypeId::kMemory) {
+      verify.memory_size = static_cast<uint32_t>(input_.test->memory->size());
+    }
+    return Verify(program, environment_, verify).report;
   }
 
  private:
@@ -111,13 +119,33 @@ Result<void> AskKernel(KernelJudge& judge, const VerifyCommandOptions& options, 
   load.strict_alignment = options.strict_alignment;
   auto judged = judge.Judge(*out.program, load);
   if (judged) {
-    kernel = {judged->accepted ? "accept" : "reject", std::move(judged->message), judged->processed,
-              options.log == 0 ? std::string() : std::move(judged->log)};
+    kernel.verdict = judged->accepted ? "accept" : "reject";
+    kernel.message = std::move(judged->message);
+    kernel.processed = judged->processed;
+    if (options.log != 0) kernel.log = std::move(judged->log);
     return {};
   }
   if (judged.error().code == ErrorCode::kSystem) return std::move(judged).error();
   kernel.verdict = "error";
   kernel.message = std::move(judged).error().message;
+  return {};
+}
+
+// Asks both for every step and says where they part.
+Result<void> CompareSteps(KernelJudge& judge, const VerifyRun& run,
+                          const VerifyCommandOptions& options, Verdict& out) {
+  constexpr uint64_t kMostSteps = 50'000;
+  KernelVerdict& kernel = *out.kernel;
+  if (!out.program || kernel.verdict == "error") return {};
+  if (std::max(kernel.processed, out.report.statistics.processed) > kMostSteps) {
+    kernel.not_compared = "more than " + std::to_string(kMostSteps) + " steps";
+    return {};
+  }
+  BackendLoadOptions load;
+  load.log_level = 2;
+  load.strict_alignment = options.strict_alignment;
+  SKEP_TRY(const BackendVerdict judged, judge.Judge(*out.program, load));
+  kernel.difference = CompareLogs(run.Report(*out.program, 2).log, judged.log);
   return {};
 }
 
@@ -153,8 +181,28 @@ Json ToJson(const Verdict& verdict, const std::string& object, bool both) {
     json["kernel"] = {{"verdict", verdict.kernel->verdict},
                       {"message", verdict.kernel->message},
                       {"processed", verdict.kernel->processed}};
+    const std::optional<LogDifference>& parts = verdict.kernel->difference;
+    json["kernel"]["parts"] = parts ? Json{{"step", parts->step},
+                                           {"insn", parts->insn},
+                                           {"what", parts->what},
+                                           {"skep", parts->first},
+                                           {"kernel", parts->second}}
+                                    : Json(nullptr);
+    if (!verdict.kernel->not_compared.empty()) {
+      json["kernel"]["not_compared"] = verdict.kernel->not_compared;
+    }
   }
   return json;
+}
+
+std::string DifferenceText(const KernelVerdict& kernel) {
+  if (!kernel.not_compared.empty()) return "logs not compared: " + kernel.not_compared + "\n";
+  if (!kernel.difference) return "logs agree at every step\n";
+  const LogDifference& d = *kernel.difference;
+  const std::string where =
+      "logs part at instruction " + std::to_string(d.insn) + ", step " + std::to_string(d.step);
+  const std::string what = d.what == "path" || d.what == "end" ? "" : d.what + " = ";
+  return where + "\n    skep: " + what + d.first + "\n  kernel: " + what + d.second + "\n";
 }
 
 std::string KernelText(const KernelVerdict& kernel) {
@@ -188,7 +236,9 @@ std::string ToText(const Verdict& verdict, bool kernel_only) {
     out += DescribeFinding(*verdict.program, finding);
   }
   out += verdict.report.log;
-  return verdict.kernel ? out + KernelText(*verdict.kernel) : out;
+  if (!verdict.kernel) return out;
+  out += KernelText(*verdict.kernel);
+  return verdict.kernel->verdict == "error" ? out : out + DifferenceText(*verdict.kernel);
 }
 
 // How many of each, if there are several; and how to see more of a refusal.
@@ -248,6 +298,10 @@ int VerifyCommand(const VerifyCommandOptions& options) {
     if (!verdict) return Fail(verdict.error());
     if (judge) {
       if (auto asked = AskKernel(*judge, options, *verdict); !asked) return Fail(asked.error());
+      if (both) {
+        auto compared = CompareSteps(*judge, run, options, *verdict);
+        if (!compared) return Fail(compared.error());
+      }
       if (kernel_only) TakeKernelVerdict(*verdict);
       good = good && verdict->kernel->verdict == "accept";
     }

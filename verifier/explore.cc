@@ -139,6 +139,7 @@ bool Verifier::Explore(uint32_t subprogram) {
       const Visit visit = VisitPrunePoint();
       if (visit == Visit::kRefused) return false;
       path_ends = visit == Visit::kSeen;
+      if (path_ends && log_.Paths()) LogSafe();
     }
     if (!path_ends) {
       if (here.jump_point) PushHistory(0, 0);

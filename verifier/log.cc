@@ -16,10 +16,13 @@ std::string Hex(uint64_t v) {
   return text;
 }
 
+// Printed in decimal.
+bool IsSmall(int64_t v) {
+  return v >= std::numeric_limits<int16_t>::min() && v <= std::numeric_limits<int16_t>::max();
+}
+
 std::string SignedText(int64_t v) {
-  const bool small =
-      v >= std::numeric_limits<int16_t>::min() && v <= std::numeric_limits<int16_t>::max();
-  return small ? std::to_string(v) : Hex(static_cast<uint64_t>(v));
+  return IsSmall(v) ? std::to_string(v) : Hex(static_cast<uint64_t>(v));
 }
 
 std::string UnsignedText(uint64_t v) {
@@ -49,6 +52,10 @@ void AddRanges(const Scalar& v, Items& items) {
     bool omit;
   };
   const auto wide = [](int64_t x) { return static_cast<uint64_t>(x); };
+  // In hexadecimal without sign extension, as the 64-bit ends would print.
+  const auto low = [](int32_t x) {
+    return IsSmall(x) ? static_cast<uint64_t>(int64_t{x}) : uint64_t{static_cast<uint32_t>(x)};
+  };
   using I64 = std::numeric_limits<int64_t>;
   using I32 = std::numeric_limits<int32_t>;
   Bound bounds[] = {
@@ -56,8 +63,8 @@ void AddRanges(const Scalar& v, Items& items) {
       {"smax", wide(v.wide.smax), v.wide.smax == I64::max()},
       {"umin", v.wide.umin, v.wide.umin == 0},
       {"umax", v.wide.umax, v.wide.umax == ~uint64_t{0}},
-      {"smin32", wide(v.low.smin), v.low.smin == I32::min()},
-      {"smax32", wide(v.low.smax), v.low.smax == I32::max()},
+      {"smin32", low(v.low.smin), v.low.smin == I32::min()},
+      {"smax32", low(v.low.smax), v.low.smax == I32::max()},
       {"umin32", v.low.umin, v.low.umin == 0},
       {"umax32", v.low.umax, v.low.umax == ~uint32_t{0}},
   };
@@ -234,7 +241,8 @@ std::string RegisterText(const Register& r, std::span<const MapSpec* const> maps
   if (r.ref_id != 0) items.Add("ref_obj_id=" + std::to_string(r.ref_id));
   if (IsMapKind(r.kind)) {
     const MapSpec& m = *maps[r.map];
-    if (!m.name.empty()) items.Add("map=" + m.name);
+    constexpr size_t kNameLength = 15;  // what the kernel keeps of a name
+    if (!m.name.empty()) items.Add("map=" + m.name.substr(0, kNameLength));
     items.Add("ks=" + std::to_string(m.key_size));
     items.Add("vs=" + std::to_string(m.value_size));
   }
@@ -316,6 +324,13 @@ void Verifier::LogInsn() {
   log_.Append(text + "\n");
   insn_text_end_ = log_.position();
   insn_text_size_ = text.size();
+}
+
+// A state kept here covers this path.
+void Verifier::LogSafe() {
+  const std::string here = std::to_string(insn_);
+  if (!print_full_state_) return log_.Append(here + ": safe\n");
+  log_.Append("\nfrom " + std::to_string(previous_insn_) + " to " + here + ": safe\n");
 }
 
 // Behind the last instruction's text if nothing was printed since, else on a

@@ -237,6 +237,7 @@ class Verifier {
   bool CheckMemoryBudget();
   void LogInsn();
   void LogChanges();
+  void LogSafe();
 
   // ---- prune.cc: states that cover others
   Visit VisitPrunePoint();

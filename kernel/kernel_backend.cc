@@ -261,6 +261,7 @@ class KernelInstance final : public BackendInstance {
 class KernelBackend final : public Backend {
  public:
   std::string_view name() const override { return "kernel"; }
+  Result<uint32_t> cpu_slots() const override { return PossibleCpus(); }
   Result<std::unique_ptr<BackendInstance>> Instantiate(const Object& object) override {
     SKEP_TRY(auto maps, KernelMaps::Create(object.maps(), object.btf().get()));
     return std::unique_ptr<BackendInstance>(

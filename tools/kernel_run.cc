@@ -40,14 +40,20 @@ void Reject(const BackendVerdict& verdict, EngineRun& run) {
   run.report.log = verdict.log;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<BackendInstance>> InstantiateOnKernel(const Object& object) {
+Result<std::unique_ptr<Backend>> OpenKernel(const Object& object) {
 #ifdef SKEP_HAVE_KERNEL
-  return kernel::CreateKernelBackend()->Instantiate(object);
+  static_cast<void>(object);
+  return kernel::CreateKernelBackend();
 #else
   return Error{ErrorCode::kUnsupported, object.name() + ": this build has no kernel backend"};
 #endif
+}
+
+}  // namespace
+
+Result<std::unique_ptr<BackendInstance>> InstantiateOnKernel(const Object& object) {
+  SKEP_TRY(const auto kernel, OpenKernel(object));
+  return kernel->Instantiate(object);
 }
 
 Result<EngineRun> RunOnKernel(const RunOptions& options, const Input& input, const Program& program,
@@ -94,12 +100,14 @@ Result<EngineRun> RunOnKernel(const RunOptions& options, const Input& input, con
   return run;
 }
 
-KernelJudge::KernelJudge(std::unique_ptr<BackendInstance> instance)
-    : instance_(std::move(instance)) {}
+KernelJudge::KernelJudge(std::unique_ptr<BackendInstance> instance, uint32_t cpu_slots)
+    : instance_(std::move(instance)), cpu_slots_(cpu_slots) {}
 
 Result<KernelJudge> KernelJudge::Create(const Object& object) {
-  SKEP_TRY(auto instance, InstantiateOnKernel(object));
-  return KernelJudge(std::move(instance));
+  SKEP_TRY(const auto kernel, OpenKernel(object));
+  SKEP_TRY(auto instance, kernel->Instantiate(object));
+  SKEP_TRY(const uint32_t cpus, kernel->cpu_slots());
+  return KernelJudge(std::move(instance), cpus);
 }
 
 Result<BackendVerdict> KernelJudge::Judge(const Program& program, BackendLoadOptions options) {

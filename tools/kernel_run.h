@@ -29,11 +29,14 @@ class KernelJudge {
  public:
   // Creates the object's maps in the kernel.
   static Result<KernelJudge> Create(const Object& object);
+  // The CPUs that programs may see there.
+  uint32_t cpu_slots() const { return cpu_slots_; }
   Result<BackendVerdict> Judge(const Program& program, BackendLoadOptions options);
 
  private:
-  explicit KernelJudge(std::unique_ptr<BackendInstance> instance);
+  KernelJudge(std::unique_ptr<BackendInstance> instance, uint32_t cpu_slots);
   std::unique_ptr<BackendInstance> instance_;
+  uint32_t cpu_slots_;
 };
 
 }  // namespace skep::tools

@@ -284,7 +284,9 @@ int VerifyCommand(const VerifyCommandOptions& options) {
   }
   auto runtime = Runtime::Create({});
   if (!runtime) return Fail(runtime.error());
-  const VerifyRun run(options, *input, (*runtime)->environment());
+  Environment environment = (*runtime)->environment();
+  if (judge) environment.cpu_slots = judge->cpu_slots();  // both judge the same machine
+  const VerifyRun run(options, *input, environment);
   Json all = Json::array();
   std::string text;
   std::vector<Verdict> verdicts;

@@ -97,6 +97,7 @@ bool Verifier::CallHelper(const DecodedInsn& insn) {
   if (!SetHelperResult(*helper, call)) return false;
   NoteCall(*helper, call);
   if ((helper->flags & kHelperChangesPacket) != 0) InvalidatePackets();
+  if (helper->id == kTailCall) return ReturnByTailCall();
   return true;
 }
 

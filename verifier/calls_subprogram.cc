@@ -112,20 +112,31 @@ bool Verifier::ReturnFromSubprogram() {
     log_.Append("returning from callee:\n" + FrameText(s, s.depth, maps_, nullptr) + "\n");
   }
   s.frames[s.depth - 1]->regs[0] = s.reg(0);
-  const bool tail_called = structure_.subprograms[s.frame().subprogram].calls_tail_call;
   s.frames[s.depth].reset();
   --s.depth;
   next_insn_ = callsite + 1;
-  // A tail call in there may have run another program before it came back.
-  if (tail_called) {
-    InvalidatePackets();
-    reg(0) = Register::Unknown();
-  }
   if (log_.Paths()) {
     log_.Append("to caller at " + std::to_string(next_insn_) + ":\n" +
                 FrameText(s, s.depth, maps_, nullptr) + "\n");
   }
   print_full_state_ = true;
+  return true;
+}
+
+// A tail call in a subprogram has two outcomes: it fails and the subprogram goes
+// on, or another program runs and then the subprogram's caller goes on, with that
+// program's result; what the subprogram would have done after the call is not done.
+//
+// Sound because: both are followed. The other program is a program of its own: it
+// may move packet data and return any number, but it knows none of this one's
+// registers and stack.
+bool Verifier::ReturnByTailCall() {
+  if (state().depth == 0) return true;
+  if (PushPath(insn_ + 1, insn_) == nullptr) return false;
+  InvalidatePackets();
+  reg(0) = Register::Unknown();
+  if (!ReturnFromSubprogram()) return false;
+  print_full_state_ = false;
   return true;
 }
 

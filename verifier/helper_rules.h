@@ -14,6 +14,8 @@
 
 #include "skep/helper.h"
 
+#include "isa/decode.h"
+
 namespace skep::verifier {
 
 // Helpers with rules that the prototype does not say (enum bpf_func_id).
@@ -49,6 +51,10 @@ enum : uint32_t {
 template <class T>
 bool OneOf(T value, std::initializer_list<T> values) {
   return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+inline bool IsTailCall(const DecodedInsn& insn) {
+  return Info(insn.op).kind == OpKind::kCallHelper && insn.imm == int64_t{kTailCall};
 }
 
 // Linux writes "bpf_" in front of the name.

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 
+#include "verifier/helper_rules.h"
 #include "verifier/verifier.h"
 
 namespace skep::verifier {
@@ -239,25 +240,36 @@ Verifier::BacktrackResult Verifier::BacktrackInsn(uint32_t at, int64_t next,
         --request.frame;
         return BacktrackResult::kOk;
       }
+      // Into the function whose tail call ended it.
+      if (IsTailCall(insn) && next >= 0 && next != int64_t{at} + 1) {
+        if (BacktrackReturn(next, request) == BacktrackResult::kGiveUp) {
+          return BacktrackResult::kGiveUp;
+        }
+        request.ClearReg(0);  // what the other program returned is any number
+        return BacktrackResult::kOk;
+      }
       request.ClearReg(0);
       if ((request.regs[request.frame] & kArgsMask) != 0) return BacktrackResult::kGiveUp;
       break;
-    case OpClass::kExit: {
-      // Back into the function that returned here; `next` follows its call.
-      if (request.frame + 1 >= kMaxFrames || next < 1) return BacktrackResult::kGiveUp;
-      const bool wants_r0 = request.HasReg(0);
-      // A callback returns to the call itself, whose arguments may be wanted.
-      const bool to_helper = info(static_cast<uint32_t>(next)).calls_back;
-      if (!to_helper && (request.regs[request.frame] & kArgsMask) != 0) {
-        return BacktrackResult::kGiveUp;
-      }
-      request.ClearReg(0);
-      ++request.frame;
-      if (wants_r0) request.SetReg(0);
-      return BacktrackResult::kOk;
-    }
+    case OpClass::kExit:
+      return BacktrackReturn(next, request);
   }
   SyncLinked(entry, request);
+  return BacktrackResult::kOk;
+}
+
+// Back into the function that returned; `next` follows its call.
+Verifier::BacktrackResult Verifier::BacktrackReturn(int64_t next, PrecisionRequest& request) {
+  if (request.frame + 1 >= kMaxFrames || next < 1) return BacktrackResult::kGiveUp;
+  const bool wants_r0 = request.HasReg(0);
+  // A callback returns to the call itself, whose arguments may be wanted.
+  const bool to_helper = info(static_cast<uint32_t>(next)).calls_back;
+  if (!to_helper && (request.regs[request.frame] & kArgsMask) != 0) {
+    return BacktrackResult::kGiveUp;
+  }
+  request.ClearReg(0);
+  ++request.frame;
+  if (wants_r0) request.SetReg(0);
   return BacktrackResult::kOk;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "verifier/exceptions.h"
+#include "verifier/helper_rules.h"
 #include "verifier/kfunc_prototype.h"
 
 namespace skep::verifier {
@@ -191,8 +192,7 @@ class Examiner {
       Enter(target);
       work.push_back(static_cast<uint32_t>(target));
     } else if (kind(i) == OpKind::kCallHelper) {
-      constexpr int32_t kTailCall = 12;
-      if (info.insn.imm == kTailCall) sub.has_tail_call = sub.calls_tail_call = true;
+      if (IsTailCall(info.insn)) sub.has_tail_call = sub.calls_tail_call = true;
       const HelperSpec* helper = FindAnyHelper(environment_, static_cast<uint32_t>(info.insn.imm));
       if (helper != nullptr && (helper->flags & kHelperChangesPacket) != 0) {
         sub.changes_packet = true;

@@ -294,6 +294,7 @@ class Verifier {
   enum class BacktrackResult : uint8_t { kOk, kGiveUp };
   BacktrackResult BacktrackInsn(uint32_t insn, int64_t next, const HistoryEntry* entry,
                                 PrecisionRequest& request);
+  BacktrackResult BacktrackReturn(int64_t next, PrecisionRequest& request);
   bool MarkRequested(State& state, PrecisionRequest& request);
   void SyncLinked(const HistoryEntry* entry, PrecisionRequest& request) const;
   bool MarkAllPrecise(const PathEnd& end);
@@ -427,6 +428,7 @@ class Verifier {
   bool CheckGlobalMemory(int reg, uint32_t size);
   const GlobalPrototype* PrototypeOf(uint32_t subprogram);
   bool ReturnFromSubprogram();
+  bool ReturnByTailCall();
   bool ReturnFromCallback();
   bool CallBack(const HelperSpec& helper, const CallInfo& call);
   void PushFrame(State& state, uint32_t subprogram);

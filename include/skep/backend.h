@@ -90,6 +90,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
+  // How many CPUs programs may run on; Environment::cpu_slots for verdicts alike.
+  virtual Result<uint32_t> cpu_slots() const = 0;
   // Creates the object's maps. Fails with kSystem if the backend refuses one.
   virtual Result<std::unique_ptr<BackendInstance>> Instantiate(const Object& object) = 0;
 };

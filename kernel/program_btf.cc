@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "btf/btf.h"
+#include "kernel/btf_rules.h"
 
 namespace skep::kernel {
 namespace {
@@ -79,7 +80,7 @@ ProgramBtf LoadProgramBtf(const Program& program) {
   ProgramBtf out;
   const ProgramData& data = program.data();
   if (data.btf == nullptr) return out;
-  Bytes bytes = data.btf->Serialize();
+  Bytes bytes = ForKernel(data.btf->Serialize());
   Strings strings(bytes);
   out.lines = Lines(data, strings);
   strings.Finish();
@@ -104,7 +105,7 @@ ProgramBtf LoadProgramBtf(const Program& program) {
 
 Fd LoadBtf(const btf::Btf* btf) {
   if (btf == nullptr) return Fd();
-  const int fd = LoadBytes(btf->Serialize());
+  const int fd = LoadBytes(ForKernel(btf->Serialize()));
   return fd < 0 ? Fd() : Fd(fd);
 }
 

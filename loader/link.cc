@@ -22,8 +22,10 @@ constexpr uint32_t kRelocCall = 10;     // R_BPF_64_32: imm of a call
 
 constexpr uint8_t kCodeWideLoad = 0x18;  // BPF_LD | BPF_IMM | BPF_DW
 constexpr uint8_t kCodeCall = 0x85;      // BPF_JMP | BPF_CALL
-constexpr uint8_t kCallLocal = 1;        // src of a call: BPF_PSEUDO_CALL
-constexpr uint8_t kCallKernel = 2;       // src of a call: BPF_PSEUDO_KFUNC_CALL
+
+// imm of a call of a weak kernel function that is missing, plus the function's
+// place among the externs: what libbpf leaves there and Linux's log shows.
+constexpr int32_t kMissingFunction = 2'002'000'000;
 
 constexpr uint32_t kMaxSlots = 1'000'000;
 
@@ -54,7 +56,9 @@ class Linker {
   Result<void> ResolveSlot(Frame& frame, const Relocation* relocation);
   Result<void> ResolveCall(const Frame& frame, Insn& insn, const Relocation* relocation);
   Result<void> ResolveWideLoad(const Frame& frame, Insn* insn, const Relocation* relocation);
-  Result<void> ResolveExtern(const Symbol& symbol, bool is_call) const;
+  Result<void> CallExtern(const Symbol& symbol, Insn& insn) const;
+  Result<void> LoadExtern(const Symbol& symbol, Insn* insn);
+  Result<const Extern*> FindExtern(const Symbol& symbol, std::string_view what) const;
   Result<void> ReferTo(const Frame& frame, uint32_t section, int64_t byte_offset, Insn& insn);
   Result<void> ReferToMap(const Symbol& symbol, const MapPlace& place, Insn* insn);
   Result<uint32_t> UseMap(uint32_t spec);
@@ -216,9 +220,9 @@ Result<void> Linker::ResolveSlot(Frame& frame, const Relocation* relocation) {
 Result<void> Linker::ResolveCall(const Frame& frame, Insn& insn, const Relocation* relocation) {
   const Function& caller = function(frame.placed);
   if (relocation == nullptr) {
-    if (insn.src == kCallKernel)
-      return Unsupported(
-          fmt::format("{}: call of a kernel function (kfunc) is not supported yet", Where(frame)));
+    if (insn.src == kCallKfunc)
+      return Malformed(
+          fmt::format("{}: call of a kernel function (kfunc) has no relocation", Where(frame)));
     if (insn.src != kCallLocal) return {};  // a helper, or nothing that linking knows
     const int64_t slot = int64_t{caller.start} + frame.slot + 1 + insn.imm;
     return ReferTo(frame, caller.section, slot * kInsnSize, insn);
@@ -227,7 +231,7 @@ Result<void> Linker::ResolveCall(const Frame& frame, Insn& insn, const Relocatio
     return Malformed(fmt::format("{}: relocation type {} on a call, need {} (R_BPF_64_32)",
                                  Where(frame), relocation->type, kRelocCall));
   const Symbol& symbol = object_.elf.symbols()[relocation->symbol];
-  if (symbol.section == SHN_UNDEF) return ResolveExtern(symbol, true).At(Where(frame));
+  if (symbol.section == SHN_UNDEF) return CallExtern(symbol, insn).At(Where(frame));
   // The target is symbol + (imm + 1) instructions: clang writes imm -1 for a
   // function's symbol and the distance from the start for a section's.
   if (symbol.value > INT64_MAX / 2)
@@ -254,7 +258,7 @@ Result<void> Linker::ResolveWideLoad(const Frame& frame, Insn* insn, const Reloc
     return Malformed(fmt::format("{}: relocation type {} on a wide load, need {} (R_BPF_64_64)",
                                  Where(frame), relocation->type, kRelocWideLoad));
   const Symbol& symbol = object_.elf.symbols()[relocation->symbol];
-  if (symbol.section == SHN_UNDEF) return ResolveExtern(symbol, false).At(Where(frame));
+  if (symbol.section == SHN_UNDEF) return LoadExtern(symbol, insn).At(Where(frame));
   if (symbol.section >= object_.elf.sections().size())
     return Unsupported(
         fmt::format("{}: symbol '{}' is absolute or common", Where(frame), symbol.name));
@@ -345,14 +349,56 @@ Result<void> Linker::ReferTo(const Frame& frame, uint32_t section, int64_t byte_
   return {};
 }
 
-Result<void> Linker::ResolveExtern(const Symbol& symbol, bool is_call) const {
-  const auto it = object_.types.externs.find(symbol.name);
-  if (it == object_.types.externs.end())
+Result<const Extern*> Linker::FindExtern(const Symbol& symbol, std::string_view what) const {
+  const Extern* found = object_.externs.Find(symbol.name);
+  if (found == nullptr) {
+    const auto it = object_.types.externs.find(symbol.name);
     return Error{ErrorCode::kUnresolved,
-                 fmt::format("undefined {} '{}'", is_call ? "function" : "symbol", symbol.name)};
-  return Unsupported(fmt::format("{} '{}' of {} is not supported yet",
-                                 is_call ? "kernel function (kfunc)" : "extern", symbol.name,
-                                 it->second));
+                 it == object_.types.externs.end()
+                     ? fmt::format("undefined {} '{}'", what, symbol.name)
+                     : fmt::format("'{}' of section {} is defined in another object", symbol.name,
+                                   it->second.section)};
+  }
+  if (found->error) return *found->error;
+  return found;
+}
+
+Result<void> Linker::CallExtern(const Symbol& symbol, Insn& insn) const {
+  SKEP_TRY(const Extern* one, FindExtern(symbol, "function"));
+  if (one->kind != ExternKind::kFunction)
+    return Malformed(fmt::format("call of '{}', which is no function", symbol.name));
+  insn.dst = insn.src = 0;
+  insn.off = 0;
+  if (one->found) {
+    insn.src = kCallKfunc;
+    insn.imm = static_cast<int32_t>(one->value);
+  } else {
+    insn.imm = kMissingFunction + static_cast<int32_t>(one - object_.externs.all().data());
+  }
+  return {};
+}
+
+Result<void> Linker::LoadExtern(const Symbol& symbol, Insn* insn) {
+  SKEP_TRY(const Extern* one, FindExtern(symbol, "symbol"));
+  if (insn[0].imm != 0)
+    return Unsupported(fmt::format("address {} bytes from the start of the extern '{}'",
+                                   insn[0].imm, symbol.name));
+  const uint64_t value = one->found || one->kind == ExternKind::kConfig ? one->value : 0;
+  if (one->kind == ExternKind::kConfig) {
+    SKEP_TRY(const uint32_t index, UseMap(object_.externs.config_map()));
+    insn[0].src = kPseudoMapValue;
+    insn[0].imm = static_cast<int32_t>(index);
+    insn[1].imm = static_cast<int32_t>(value);
+  } else if (one->kind == ExternKind::kSymbol || !one->found) {
+    insn[0].src = kPseudoNone;
+    insn[0].imm = static_cast<int32_t>(value);
+    insn[1].imm = static_cast<int32_t>(value >> 32);
+  } else {
+    insn[0].src = kPseudoBtfId;
+    insn[0].imm = static_cast<int32_t>(value);
+    insn[1].imm = 0;
+  }
+  return {};
 }
 
 uint32_t Linker::TypeOf(const Function& f) const {

@@ -17,6 +17,7 @@
 #include "skep/result.h"
 
 #include "loader/elf_file.h"
+#include "loader/externs.h"
 #include "loader/functions.h"
 #include "loader/map_table.h"
 #include "loader/object_types.h"
@@ -29,6 +30,7 @@ struct ObjectFile {
   ObjectTypes types;
   FunctionTable functions;
   MapTable maps;
+  ExternTable externs;
   std::string license;
   ObjectOptions options{};
 };

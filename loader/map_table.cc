@@ -31,23 +31,6 @@ DataKind DataKindOf(const Section& section) {
   return DataKind::kNone;
 }
 
-// ".data" and ".rodata" of many objects would share a name, so up to eight
-// characters of the object's go in front. ".rodata.config" keeps its own, which
-// libbpf cuts for .bss alone.
-std::string DataMapName(std::string_view object_name, std::string_view section, DataKind kind) {
-  const size_t suffix = std::min(std::max<size_t>(7, section.size()), kKernelNameLength);
-  const bool own_name = section.find('.', 1) != std::string_view::npos;
-  std::string name;
-  if (!own_name) name = object_name.substr(0, kKernelNameLength - suffix);
-  name += section.substr(0, suffix);
-  for (char& c : name) {
-    const bool keep = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      c == '_' || c == '.';
-    if (!keep) c = '_';
-  }
-  return own_name && kind != DataKind::kBss ? std::string(section) : name;
-}
-
 // User space may map a data section if it holds a variable that others see.
 bool HoldsGlobals(const btf::Btf& btf, uint32_t datasec) {
   for (uint32_t i = 0; i < btf.type(datasec).vlen; ++i) {
@@ -70,7 +53,7 @@ Result<void> ReadDataMaps(const ElfFile& elf, const ObjectTypes& types,
       return Error{ErrorCode::kResourceLimit, fmt::format("section {}: {} bytes, need at most {}",
                                                           section.name, section.size, INT32_MAX)};
     MapSpec spec;
-    spec.name = DataMapName(object_name, section.name, kind);
+    spec.name = DataMapName(object_name, section.name);
     spec.type = MapType::kArray;
     spec.key_size = 4;
     spec.value_size = static_cast<uint32_t>(section.size);
@@ -92,6 +75,20 @@ Result<void> ReadDataMaps(const ElfFile& elf, const ObjectTypes& types,
 }
 
 }  // namespace
+
+std::string DataMapName(std::string_view object_name, std::string_view section) {
+  const size_t suffix = std::min(std::max<size_t>(7, section.size()), kKernelNameLength);
+  const bool own_name = section.find('.', 1) != std::string_view::npos;
+  std::string name;
+  if (!own_name) name = object_name.substr(0, kKernelNameLength - suffix);
+  name += section.substr(0, suffix);
+  for (char& c : name) {
+    const bool keep = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '_' || c == '.';
+    if (!keep) c = '_';
+  }
+  return own_name && !IsOrStartsWith(section, ".bss") ? std::string(section) : name;
+}
 
 void MapTable::Add(MapSpec spec, MapPlace place) {
   place.spec = static_cast<uint32_t>(specs.size());

@@ -49,6 +49,11 @@ struct MapTable {
 Result<MapTable> ReadMaps(const ElfFile& elf, const ObjectTypes& types,
                           const FunctionTable& functions, std::string_view object_name);
 
+// The name of the map of a data section: ".data" and ".rodata" of many objects
+// would share one, so up to eight characters of the object's go in front.
+// ".rodata.config" keeps its own, which libbpf cuts for .bss alone.
+std::string DataMapName(std::string_view object_name, std::string_view section);
+
 // ---- the parts, one a file ------------------------------------------------
 
 // .maps: appends to `table`.

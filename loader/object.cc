@@ -61,14 +61,17 @@ Result<std::string> ReadLicense(const ElfFile& elf) {
   return license;
 }
 
-Result<ObjectFile> TakeApart(std::span<const std::byte> bytes, std::string_view object_name) {
+Result<ObjectFile> TakeApart(std::span<const std::byte> bytes, std::string_view object_name,
+                             const ObjectOptions& options) {
   SKEP_TRY(ElfFile elf, ElfFile::Parse(bytes));
   SKEP_TRY(ObjectTypes types, ReadTypes(elf));
   SKEP_TRY(FunctionTable functions, FunctionTable::Read(elf));
   SKEP_TRY(MapTable maps, ReadMaps(elf, types, functions, object_name));
+  SKEP_TRY(ExternTable externs, ExternTable::Read(elf, types, options, object_name, maps));
   SKEP_TRY(std::string license, ReadLicense(elf));
-  return ObjectFile{std::move(elf), std::move(types), std::move(functions), std::move(maps),
-                    std::move(license)};
+  return ObjectFile{std::move(elf),  std::move(types),   std::move(functions),
+                    std::move(maps), std::move(externs), std::move(license),
+                    options};
 }
 
 std::vector<ObjectProgram> LinkAll(const ObjectFile& object, uint64_t file_size) {
@@ -130,9 +133,8 @@ Result<Object> Object::Open(const std::string& path, const ObjectOptions& option
 
 Result<Object> Object::Parse(std::span<const std::byte> bytes, const std::string& name,
                              const ObjectOptions& options) {
-  auto object = loader::TakeApart(bytes, loader::ObjectName(name));
+  auto object = loader::TakeApart(bytes, loader::ObjectName(name), options);
   if (!object) return std::move(object).error().At(name);
-  object->options = options;
   auto data = std::make_shared<Data>();
   data->name = name;
   for (const loader::SectionTypes& section : object->types.sections) {

@@ -8,6 +8,8 @@
 
 #include "skep/program.h"
 
+#include "loader/externs.h"
+
 namespace skep::loader {
 namespace {
 
@@ -70,7 +72,9 @@ std::shared_ptr<const btf::Btf> FillIn(const ElfFile& elf, const btf::Btf& btf) 
   std::vector<uint32_t> make_static;
   for (uint32_t id = btf.first_id(); id < btf.type_count(); ++id) {
     if (btf.kind(id) == btf::Kind::kDatasec) {
-      if (const auto it = sections.find(btf.name(id)); it != sections.end())
+      if (btf.name(id) == ".kconfig") {
+        layouts.push_back(LayOutConfig(btf, id));
+      } else if (const auto it = sections.find(btf.name(id)); it != sections.end())
         layouts.push_back(LayOut(btf, id, *it->second, variables, make_static));
     } else if (btf.kind(id) == btf::Kind::kFunc && btf.linkage(id) == btf::Linkage::kGlobal) {
       if (hidden_functions.contains(btf.name(id))) make_static.push_back(id);
@@ -107,7 +111,7 @@ void FindMarks(ObjectTypes& types) {
       for (uint32_t i = 0; i < btf.type(id).vlen; ++i) {
         const uint32_t type = btf.section_variable(id, i).type;
         if (btf.linkage(type) == btf::Linkage::kExtern)
-          types.externs.emplace(btf.name(type), btf.name(id));
+          types.externs.emplace(btf.name(type), ExternDeclaration{btf.name(id), type});
       }
     } else if (kind == btf::Kind::kDeclTag && btf.name(id).starts_with(kExceptionCallback)) {
       types.exception_callbacks.emplace(btf.decl_tag(id).target,

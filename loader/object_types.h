@@ -27,14 +27,18 @@ struct SectionTypes {
   std::vector<btf::CoreRelocation> core_relocations;
 };
 
+// What the kernel, its configuration or another object supplies.
+struct ExternDeclaration {
+  std::string_view section;  // ".ksyms", ".kconfig", ".maps"
+  uint32_t type = 0;         // a kVar or kFunc
+};
+
 struct ObjectTypes {
   std::shared_ptr<const btf::Btf> btf;  // null if the object has none
   std::vector<SectionTypes> sections;   // by ELF section index
   // BTF ids of data sections by name.
   std::unordered_map<std::string_view, uint32_t> data_sections;
-  // What the kernel, its configuration or another object supplies, by name: the
-  // section (".ksyms", ".kconfig", ".maps") that it is declared in.
-  std::unordered_map<std::string_view, std::string_view> externs;
+  std::unordered_map<std::string_view, ExternDeclaration> externs;  // by name
   // Main functions with an exception callback: BTF id of the function to the
   // callback's name.
   std::unordered_map<uint32_t, std::string_view> exception_callbacks;

@@ -26,6 +26,7 @@ namespace {
 
 struct DisasmOptions {
   std::string object;
+  TargetOptions target;
   std::string program;
   bool lowered = false;
 };
@@ -113,7 +114,7 @@ std::string DisassembleText(const Program& program) {
 }
 
 int DisasmCommand(const DisasmOptions& options) {
-  auto input = OpenInput(options.object);
+  auto input = OpenInput(options.object, options.target);
   if (!input) return Fail(input.error());
   auto program = input->object.FindProgram(options.program);
   if (!program) return Fail(program.error());
@@ -137,6 +138,7 @@ void AddDisasm(CLI::App& app, int& status) {
                      "Program to print; not needed if it is the only one");
   disasm->add_flag("--lowered", options->lowered,
                    "As engines run it: helper offsets, map addresses, host contexts");
+  AddTargetOptions(disasm, options->target);
   disasm->footer(
       "Examples:\n"
       "  skep disasm filter.bpf.o\n"

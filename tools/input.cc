@@ -60,10 +60,11 @@ Result<std::vector<std::byte>> ReadFile(const std::string& path, size_t limit) {
   return bytes;
 }
 
-Result<Input> OpenInput(const std::string& path) {
+Result<Input> OpenInput(const std::string& path, const TargetOptions& target) {
   SKEP_TRY(auto bytes, ReadFile(path));
   if (IsElf(bytes)) {
-    SKEP_TRY(auto object, Object::Parse(bytes, path));
+    SKEP_TRY(const ObjectOptions options, ReadTarget(target));
+    SKEP_TRY(auto object, Object::Parse(bytes, path, options));
     return Input{std::move(object), std::nullopt};
   }
   if (!LooksLikeText(bytes)) {

@@ -12,6 +12,7 @@
 #include "skep/program.h"
 #include "skep/result.h"
 
+#include "tools/target.h"
 #include "vm/test_file.h"
 
 namespace skep::tools {
@@ -25,8 +26,9 @@ struct Input {
   std::optional<TestFile> test;  // if it is a .ebpf or .data file
 };
 
-// Reads an ELF object or a test file, told apart by their first bytes.
-Result<Input> OpenInput(const std::string& path);
+// Reads an ELF object or a test file, told apart by their first bytes. Objects
+// are linked against `target`.
+Result<Input> OpenInput(const std::string& path, const TargetOptions& target);
 
 // The program type that a name (as bpftool prints it) or number stands for.
 Result<ProgramTypeId> ParseProgramType(const std::string& text);

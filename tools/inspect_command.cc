@@ -16,6 +16,7 @@ namespace {
 
 struct InspectOptions {
   std::string object;
+  TargetOptions target;
   bool json = false;
 };
 
@@ -109,7 +110,7 @@ std::string ToText(const Object& object) {
 }
 
 int InspectCommand(const InspectOptions& options) {
-  auto input = OpenInput(options.object);
+  auto input = OpenInput(options.object, options.target);
   if (!input) return Fail(input.error());
   return options.json ? WriteJson(ToJson(input->object), kDone)
                       : Write(ToText(input->object), kDone);
@@ -122,6 +123,7 @@ void AddInspect(CLI::App& app, int& status) {
   CLI::App* inspect = app.add_subcommand("inspect", "Show what is in an object");
   inspect->add_option("object", options->object, "ELF object or .ebpf file")->required();
   inspect->add_flag("--json", options->json, "Machine output on standard output");
+  AddTargetOptions(inspect, options->target);
   inspect->footer(
       "Examples:\n"
       "  skep inspect filter.bpf.o\n"

@@ -19,6 +19,7 @@ namespace {
 
 struct JitOptions {
   std::string object;
+  TargetOptions target;
   std::string program;
   std::string arch = "x64";
   bool metered = false;
@@ -99,7 +100,7 @@ int JitCommand(const JitOptions& options) {
     PrintError("this build compiles for x64 only, not for " + options.arch);
     return kBadInput;
   }
-  auto input = OpenInput(options.object);
+  auto input = OpenInput(options.object, options.target);
   if (!input) return Fail(input.error());
   auto program = input->object.FindProgram(options.program);
   if (!program) return Fail(program.error());
@@ -132,6 +133,7 @@ void AddJit(CLI::App& app, int& status) {
       ->capture_default_str();
   jit->add_flag("--metered", options->metered, "With budget and interrupt checks");
   jit->add_flag("--json", options->json, "Machine output on standard output");
+  AddTargetOptions(jit, options->target);
   jit->footer(
       "Examples:\n"
       "  skep jit filter.bpf.o\n"

@@ -316,7 +316,7 @@ int RunOn(const Engines& engines, const RunOptions& options, const Input& input,
 }
 
 int RunCommand(const RunOptions& options) {
-  auto input = OpenInput(options.object);
+  auto input = OpenInput(options.object, options.target);
   if (!input) return Fail(input.error());
   auto program = input->object.FindProgram(options.program);
   if (!program) return Fail(program.error());
@@ -382,6 +382,7 @@ void AddRun(CLI::App& app, int& status) {
   run->add_flag("--unprivileged", options->unprivileged,
                 "Verify by the rules for untrusted programs");
   run->add_flag("--json", options->json, "Machine output on standard output");
+  AddTargetOptions(run, options->target);
   run->footer(
       "Examples:\n"
       "  skep run hello.bpf.o\n"

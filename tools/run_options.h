@@ -9,10 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "tools/target.h"
+
 namespace skep::tools {
 
 struct RunOptions {
   std::string object;
+  TargetOptions target;
   std::string program;
   std::vector<std::string> engines;
   std::string backend = "skep";

@@ -23,10 +23,10 @@ namespace {
 
 struct VerifyCommandOptions {
   std::string object;
+  TargetOptions target;
   std::string program;
   std::string type;
   std::string backend = "skep";
-  std::string btf;
   uint32_t log = 0;
   bool unprivileged = false;
   bool strict_alignment = false;
@@ -263,18 +263,12 @@ std::string Summary(const std::vector<Verdict>& verdicts, const VerifyCommandOpt
 }
 
 int VerifyCommand(const VerifyCommandOptions& options) {
-  if (!options.btf.empty()) {
-    return Fail(Error{ErrorCode::kUnsupported,
-                      "--btf " + options.btf +
-                          ": CO-RE relocations are not applied yet, so there is no use for the BTF "
-                          "of a target; leave it out"});
-  }
   const bool both = options.backend == "both", kernel_only = options.backend == "kernel";
   if ((both || kernel_only) && options.unprivileged) {
     return Fail(Error{ErrorCode::kInvalidArgument,
                       "--unprivileged does not reach the kernel, need --backend skep"});
   }
-  auto input = OpenInput(options.object);
+  auto input = OpenInput(options.object, options.target);
   if (!input) return Fail(input.error());
   std::optional<KernelJudge> judge;
   if (both || kernel_only) {
@@ -338,8 +332,7 @@ void AddVerify(CLI::App& app, int& status) {
   verify->add_option("--backend", options->backend, "Whose verifier")
       ->check(CLI::IsMember({"skep", "kernel", "both"}))
       ->capture_default_str();
-  verify->add_option("--btf", options->btf,
-                     "BTF of the target, for CO-RE relocations; refused until those are applied");
+  AddTargetOptions(verify, options->target);
   verify->add_flag("--unprivileged", options->unprivileged, "The rules for untrusted programs");
   verify->add_flag("--strict-alignment", options->strict_alignment,
                    "Refuse accesses that are not aligned");

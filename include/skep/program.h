@@ -132,6 +132,12 @@ struct ObjectOptions {
   std::shared_ptr<const btf::Btf> target_btf;
   // Text of a kernel configuration (CONFIG_X=y ...) for .kconfig externs.
   std::string kconfig;
+  // The value of LINUX_KERNEL_VERSION: major << 16 | minor << 8 | patch. 0: that
+  // of the Linux whose rules programs are verified by.
+  uint32_t kernel_version = 0;
+  // Path of a table of kernel symbols as /proc/kallsyms has it, for .ksyms
+  // externs without a type; read if there are any.
+  std::string kallsyms;
 };
 
 class SKEP_EXPORT Object {

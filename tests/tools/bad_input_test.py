@@ -67,12 +67,19 @@ class BadUsage(SkepTest):
         self.refuse("run", path, "--ctx-hex", "00", says=["xdp", "--packet-hex"])
         self.refuse("run", memory, "--packet-hex", "00", says=["--ctx"])
 
-    def test_the_flag_for_a_target_s_btf_says_that_it_has_no_use_yet(self):
-        path = self.write("pass.ebpf", PASS_XDP)
-        self.refuse("verify", path, "--btf", "vmlinux", says=["--btf", "CO-RE"])
-
 
 class BadFiles(SkepTest):
+    def test_files_of_a_target_are_named_with_what_is_wrong(self):
+        target = self.assemble("pass", PASS_XDP)
+        text = self.write("text", "no BTF")
+        for flag in ("--btf", "--kconfig"):
+            for name in READERS:
+                self.refuse(name, target, flag, self.folder / "none", says=["none", "No such file"])
+        self.refuse("verify", target, "--btf", text, says=[text])
+        broken = self.write("broken.gz", b"\x1f\x8b\x08\x00rubbish")
+        self.refuse("verify", target, "--kconfig", broken, says=[broken])
+        self.done("verify", target, "--kconfig", self.write("config", "CONFIG_X=y\n"))
+
     def test_files_that_cannot_be_read_are_named_with_the_reason(self):
         missing = self.folder / "missing.o"
         for name in [*READERS, "test"]:

@@ -9,21 +9,11 @@ struct task_struct {
   int pid;
 } __attribute__((preserve_access_index));
 
-extern int LINUX_KERNEL_VERSION __kconfig;
-extern const void init_task __ksym;
-extern void bpf_rcu_read_lock(void) __ksym;
-
 SEC("raw_tp") int plain(void *ctx) { return 0; }
 
 SEC("raw_tp") int core(void *ctx) {
   struct task_struct *task = (void *)bpf_get_current_task();
   return BPF_CORE_READ(task, pid);
-}
-SEC("raw_tp") int kconfig(void *ctx) { return LINUX_KERNEL_VERSION; }
-SEC("raw_tp") int ksym(void *ctx) { return &init_task == ctx; }
-SEC("raw_tp") int kfunc(void *ctx) {
-  bpf_rcu_read_lock();
-  return 0;
 }
 
 char _license[] SEC("license") = "GPL";

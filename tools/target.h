@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What objects are linked against: the kernel's types, configuration and symbols,
+// of files that the command line names or of the running kernel.
+
+#ifndef SKEP_TOOLS_TARGET_H_
+#define SKEP_TOOLS_TARGET_H_
+
+#include <string>
+
+#include "skep/program.h"
+#include "skep/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace skep::tools {
+
+struct TargetOptions {
+  std::string btf;      // empty: the running kernel's, if it has any
+  std::string kconfig;  // empty: the running kernel's, if it can be read
+};
+
+// Adds --btf and --kconfig to a subcommand.
+void AddTargetOptions(CLI::App* command, TargetOptions& options);
+
+// Fails if a file that was named cannot be read or makes no sense; what was not
+// named and is not there is left out.
+Result<ObjectOptions> ReadTarget(const TargetOptions& options);
+
+}  // namespace skep::tools
+
+#endif  // SKEP_TOOLS_TARGET_H_

@@ -77,6 +77,10 @@ struct ExecProgram {
   const HelperEntry* call_base = nullptr;
   uint32_t helper_count = 0;
 
+  // What a program holds to name its function that starts at `index`, for a
+  // helper to call: no address, nor 0.
+  static constexpr uint64_t FunctionValue(uint32_t index) { return (uint64_t{0xfc} << 48) | index; }
+
   const HelperEntry& HelperAt(const ExecInsn& call) const {
     return call_base[static_cast<uint32_t>(call.imm) / sizeof(HelperEntry)];
   }

@@ -15,6 +15,10 @@
 
 #include "base/epoch.h"
 
+namespace skep {
+class CheckedObserver;
+}  // namespace skep
+
 namespace skep::model {
 
 struct ExecProgram;
@@ -33,8 +37,10 @@ struct ExecutionExtras {
   std::function<void()> release_cpu;
   ExecutionHooks hooks;
   std::string trap_detail;
-  std::unique_ptr<std::byte[]> stack;  // kStackBytes, for interpreters
-  EpochSlot epoch;                     // entered while a program runs
+  std::unique_ptr<std::byte[]> stack;   // kStackBytes, for interpreters
+  EpochSlot epoch;                      // entered while a program runs
+  CheckedObserver* observer = nullptr;  // watches runs on the checked engine; not owned
+  void* machine = nullptr;              // of the engine that runs, for callbacks
 };
 
 struct ExecutionLayout {

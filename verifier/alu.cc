@@ -284,11 +284,14 @@ bool Verifier::PointerArithmetic(const DecodedInsn& insn, const Register& pointe
 
 // Sound because: the constant part changes only without overflow; else the sum
 // of the ranges holds every sum, or the range is dropped. A packet pointer that
-// moves by an unknown number is a new base: nothing is known behind it.
+// moves by an unknown number is a new base: nothing is known behind it. One that
+// was at the end of the packet may be before it when it has moved back (Linux
+// 6.18 forgets this, and takes later comparisons for decided).
 bool Verifier::AddToPointer(const Register& pointer, const Register& offset, Register& out) {
   const auto value = static_cast<int64_t>(offset.var.bits.value);
   if (offset.var.bits.IsConst() && FitsInt32(pointer.off + value)) {
     out.off = static_cast<int32_t>(pointer.off + value);
+    if (pointer.IsPacket() && pointer.range < 0 && value < 0) out.range = 0;
     return true;
   }
   out.var.wide = Add(pointer.var.wide, offset.var.wide);
@@ -314,6 +317,7 @@ bool Verifier::SubFromPointer(const Register& pointer, const Register& offset, R
   const auto value = static_cast<int64_t>(offset.var.bits.value);
   if (offset.var.bits.IsConst() && FitsInt32(pointer.off - value)) {
     out.off = static_cast<int32_t>(pointer.off - value);
+    if (pointer.IsPacket() && pointer.range < 0 && value > 0) out.range = 0;
     return true;
   }
   out.var.wide = Sub(pointer.var.wide, offset.var.wide);

@@ -95,6 +95,7 @@ bool Verifier::ReturnFromCallback() {
   next_insn_ = s.frame().callsite;
   s.frames[s.depth].reset();
   --s.depth;
+  if (lockstep_) return true;
   const State* previous = PreviousEntry(next_insn_, s.path_depth);
   if (previous != nullptr) WidenImprecise(*previous, s);
   print_full_state_ = true;

@@ -35,6 +35,7 @@ void Verifier::SetUnknown(int i) {
 }
 
 void Verifier::PushHistory(uint32_t flags, uint64_t linked) {
+  if (lockstep_) return;
   State& s = state();
   if (history_open_) {
     HistoryEntry& entry = history_[s.history];

@@ -95,7 +95,7 @@ bool Verifier::MarkRequested(State& s, PrecisionRequest& request) {
 // Walks back from `end`, before the instruction there. Returns true if a kept
 // state has got a new mark.
 bool Verifier::Backtrack(const PathEnd& end, PrecisionRequest request) {
-  if (!bpf_capable() || request.Empty()) return false;
+  if (!bpf_capable() || lockstep_ || request.Empty()) return false;
   bool changed = false;
   const PathEnd* s = &end;
   uint32_t first = s->first_insn;

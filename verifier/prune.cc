@@ -245,6 +245,17 @@ void Verifier::Clean(State& s) {
   }
 }
 
+// Drops from `copy` all that StatesEqual does not ask of a state that `kept`
+// covers: that is what may be relied upon where it covered a path.
+void Verifier::KeepWhatMatters(const State& kept, State& copy) {
+  copy.read = kept.read;
+  Clean(copy);
+  if (!bpf_capable()) return;
+  ForEachRegister(copy, [](Register& r) {
+    if (r.IsScalar() && !r.precise) r = Register::Unknown();
+  });
+}
+
 size_t Verifier::BucketOf(uint32_t insn) const {
   return (insn ^ current_->frame().callsite) % kept_.size();
 }

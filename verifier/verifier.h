@@ -183,6 +183,7 @@ class Verifier {
   std::shared_ptr<const model::Facts> MakeFacts() const;
 
  private:
+  friend class Lockstep;
   // What paths have shown about an instruction.
   struct InsnNotes {
     model::InsnFact fact;
@@ -255,6 +256,7 @@ class Verifier {
   bool SpecialSlotCovers(const Register& old_reg, const Register& current);
   bool StatesMaybeLoop(const State& old_state, const State& current) const;
   void Clean(State& state);
+  void KeepWhatMatters(const State& kept, State& copy);
   void KeepState();
   size_t BucketOf(uint32_t insn) const;
   void CountPeakStates();
@@ -529,6 +531,9 @@ class Verifier {
   std::vector<LoopVisit> visits_;         // visit 0 is none
   std::unordered_map<LoopPlace, uint32_t, LoopPlace::Hash> visit_by_place_;
   uint64_t back_edges_ = 0;  // of all visits
+  // Steps follow one run (lockstep.h): there are no kept states on its path to
+  // mark, to widen towards or to compare with.
+  bool lockstep_ = false;
 
   uint32_t insn_ = 0;
   uint32_t next_insn_ = 0;  // where the current instruction leads

@@ -18,6 +18,7 @@
 #include "model/tail_target.h"
 #include "vm/checked_calls.h"
 #include "vm/checked_memory.h"
+#include "vm/checked_observer.h"
 
 namespace skep {
 namespace {
@@ -26,9 +27,15 @@ using model::ExecInsn;
 using model::ExecProgram;
 using model::ExecutionLayout;
 
+// Of a frame that a helper entered: its end ends the helper's call.
+constexpr uint32_t kToHelper = 0xffffffff;
+// Rounds of may_goto in one activation of a function (BPF_MAX_LOOPS).
+constexpr uint32_t kMayGotoRounds = 1u << 23;
+
 struct Frame {
   const ExecProgram* program;
   uint32_t return_to;
+  uint32_t may_goto_left;
   uint64_t saved[4];  // r6 .. r9
 };
 
@@ -41,17 +48,23 @@ class Machine {
     if (program.type == ProgramTypeId::kMemory) r_[2] = r2;
     r_[kFramePointer] = reinterpret_cast<uintptr_t>(ExecutionLayout::stack(context)) +
                         uint64_t{model::kMaxFrames} * model::kFrameBytes;
-    ClearFrame();
+    model::ExecutionExtras& extras = ExecutionLayout::extras(context);
+    observer_ = extras.observer;
+    extras.machine = this;
+    ExecutionLayout::call(context) = CallBack;
+    if (observer_ != nullptr) observer_->Start(program, memory_, context);
+    StartFrame();
   }
+  ~Machine() {
+    ExecutionLayout::extras(context_).machine = nullptr;
+    ExecutionLayout::call(context_) = nullptr;
+  }
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
 
   uint64_t Run() {
-    while (!done_ && !context_.stopped()) {
-      if (pc_ >= program_->insns.size()) {
-        Stop(TrapCode::kBadInsn, "control ran off the end of the program");
-        break;
-      }
-      Step(program_->insns[pc_]);
-    }
+    Loop(0);
+    if (observer_ != nullptr && !context_.stopped()) observer_->End(r_);
     ReleaseRecords(*program_, memory_, context_);
     return context_.stopped() ? 0 : r_[0];
   }
@@ -61,6 +74,54 @@ class Machine {
     if (context_.stopped()) return;
     const uint32_t slot = pc_ < program_->origin.size() ? program_->origin[pc_] : pc_;
     context_.Stop(code, fmt::format("instruction {}: {}", slot, why));
+  }
+
+  // Runs until the frame at `depth` has returned.
+  void Loop(uint32_t depth) {
+    while (!done_ && depth_ >= depth && !context_.stopped()) {
+      if (pc_ >= program_->insns.size()) {
+        Stop(TrapCode::kBadInsn, "control ran off the end of the program");
+        break;
+      }
+      if (observer_ != nullptr && !Observe()) break;
+      Step(program_->insns[pc_]);
+    }
+  }
+
+  // Several instructions may stand for one slot: the first tells.
+  bool Observe() {
+    if (pc_ > 0 && program_->origin[pc_] == program_->origin[pc_ - 1]) return true;
+    if (observer_->At(program_->origin[pc_], r_)) return true;
+    Stop(TrapCode::kInterrupted, "stopped by the observer");
+    return false;
+  }
+
+  // What helpers call through ExecutionContext::Call.
+  static uint64_t CallBack(ExecutionContext& context, uint64_t function, uint64_t r1, uint64_t r2,
+                           uint64_t r3, uint64_t r4, uint64_t r5) noexcept {
+    auto* machine = static_cast<Machine*>(ExecutionLayout::extras(context).machine);
+    const uint64_t arguments[] = {r1, r2, r3, r4, r5};
+    return machine->EnterFromHelper(function, arguments);
+  }
+
+  uint64_t EnterFromHelper(uint64_t function, const uint64_t* arguments) {
+    if (!memory_.IsFunction(function)) {
+      Stop(TrapCode::kBadCall, fmt::format("{:#x} is no function", function));
+      return 0;
+    }
+    const uint32_t call = pc_;
+    uint64_t saved[kRegisterCount];
+    std::memcpy(saved, r_, sizeof r_);
+    PushFrame(kToHelper);
+    if (context_.stopped()) return 0;
+    std::memcpy(&r_[1], arguments, 5 * sizeof r_[1]);
+    pc_ = static_cast<uint32_t>(function - ExecProgram::FunctionValue(0));
+    Loop(depth_);
+    const uint64_t result = r_[0];
+    std::memcpy(r_, saved, sizeof r_);
+    pc_ = call;
+    if (observer_ != nullptr && !context_.stopped()) Observe();
+    return context_.stopped() ? 0 : result;
   }
 
   uint32_t Slot() const { return pc_ < program_->origin.size() ? program_->origin[pc_] : pc_; }
@@ -104,8 +165,13 @@ class Machine {
       case OpClass::kPacketLoad:
         next = LoadPacket(insn, info, next);
         break;
-      case OpClass::kCast:
       case OpClass::kMayGoto:
+        if (may_goto_left_-- == 0) {
+          may_goto_left_ = 0;
+          next = insn.target;
+        }
+        break;
+      case OpClass::kCast:
         Stop(TrapCode::kBadInsn, fmt::format("{} does not run on this engine", info.name));
         break;
     }
@@ -224,19 +290,23 @@ class Machine {
   }
 
   uint32_t Enter(const ExecInsn& insn) {
+    PushFrame(pc_ + 1);
+    return context_.stopped() ? pc_ : insn.target;
+  }
+
+  void PushFrame(uint32_t return_to) {
     if (depth_ + 1 >= model::kMaxFrames) {
-      Stop(TrapCode::kCallDepth, "the call stack of 9 frames is too deep");
-      return pc_;
+      return Stop(TrapCode::kCallDepth, "the call stack of 9 frames is too deep");
     }
     Frame& frame = frames_[depth_++];
     frame.program = program_;
-    frame.return_to = pc_ + 1;
+    frame.return_to = return_to;
+    frame.may_goto_left = may_goto_left_;
     std::memcpy(frame.saved, &r_[6], sizeof frame.saved);
     r_[kFramePointer] -= model::kFrameBytes;
     memory_.set_stack(r_[kFramePointer] - model::kFrameBytes);
-    ClearFrame();
+    StartFrame();
     Burn(1);
-    return insn.target;
   }
 
   uint32_t Leave() {
@@ -247,6 +317,7 @@ class Machine {
     const Frame& frame = frames_[--depth_];
     program_ = frame.program;
     memory_.set_program(*program_);
+    may_goto_left_ = frame.may_goto_left;
     std::memcpy(&r_[6], frame.saved, sizeof frame.saved);
     r_[kFramePointer] += model::kFrameBytes;
     memory_.set_stack(r_[kFramePointer] - model::kFrameBytes);
@@ -256,10 +327,11 @@ class Machine {
   }
 
   // Unverified code may read stack that it did not write: give it zeroes.
-  void ClearFrame() {
+  void StartFrame() {
+    may_goto_left_ = observer_ != nullptr ? observer_->MayGotoRounds() : kMayGotoRounds;
     if (program_->verified) return;
-    std::memset(reinterpret_cast<void*>(r_[kFramePointer] - model::kFrameBytes), 0,
-                model::kFrameBytes);
+    std::memset(reinterpret_cast<void*>(r_[kFramePointer] - model::kFrameBytes),
+                observer_ != nullptr ? observer_->stack_fill() : 0, model::kFrameBytes);
   }
 
   uint32_t CallHelper(const ExecInsn& insn, uint32_t next) {
@@ -285,9 +357,11 @@ class Machine {
     const auto* target = reinterpret_cast<const model::TailTarget*>(LoadAcquire<uint64_t>(place));
     if (target == nullptr) return next;
     ++ExecutionLayout::tail_calls(context_);
+    if (observer_ != nullptr) observer_->TailCalled();
+    observer_ = nullptr;
     program_ = target->program;
     memory_.set_program(*program_);
-    ClearFrame();
+    StartFrame();
     pc_ = 0;
     return 0;
   }
@@ -299,6 +373,8 @@ class Machine {
   uint32_t pc_ = 0;
   uint32_t depth_ = 0;
   bool done_ = false;
+  uint32_t may_goto_left_ = kMayGotoRounds;
+  CheckedObserver* observer_ = nullptr;
   Frame frames_[model::kMaxFrames];
 };
 

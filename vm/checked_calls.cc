@@ -61,8 +61,12 @@ class ArgumentCheck {
                                         : fmt::format("{:#x} is no reserved record", value);
       case ArgKind::kConstString:
         return CheckString(value);
-      case ArgKind::kStack:
       case ArgKind::kFunction:
+        return memory_.IsFunction(value) ? std::string()
+                                         : fmt::format("{:#x} is no function", value);
+      case ArgKind::kStack:
+        return memory_.InStack(value) ? std::string()
+                                      : fmt::format("{:#x} is not in the stack", value);
       case ArgKind::kSpinLock:
       case ArgKind::kTimer:
       case ArgKind::kKptr:

@@ -40,20 +40,33 @@ CheckedMemory::CheckedMemory(const model::ExecProgram& program, ExecutionContext
   }
 }
 
-CheckedMemory::Region CheckedMemory::Packet() const {
+CheckedMemory::PacketExtent CheckedMemory::packet() const {
   if (program_->program_type->packet == PacketAccess::kNone || context_is_block_) return {};
-  const std::byte* begin = nullptr;
-  const std::byte* end = nullptr;
   if (program_->program_type->host == HostContext::kXdp) {
     const auto* xdp = reinterpret_cast<const model::XdpContext*>(context_);
-    begin = xdp->data_meta;
-    end = xdp->data_end;
-  } else {
-    const auto* skb = reinterpret_cast<const model::SkbContext*>(context_);
-    begin = skb->data_meta;
-    end = skb->data_end;
+    return {AsNumber(xdp->data_meta), AsNumber(xdp->data), AsNumber(xdp->data_end)};
   }
-  return {AsNumber(begin), static_cast<uint64_t>(end - begin)};
+  const auto* skb = reinterpret_cast<const model::SkbContext*>(context_);
+  return {AsNumber(skb->data_meta), AsNumber(skb->data), AsNumber(skb->data_end)};
+}
+
+CheckedMemory::Region CheckedMemory::Packet() const {
+  const PacketExtent extent = packet();
+  return {extent.meta, extent.end - extent.meta};
+}
+
+uint64_t CheckedMemory::RecordSize(uint64_t address) const {
+  for (const Region& record : records_) {
+    if (record.begin == address) return record.size;
+  }
+  return 0;
+}
+
+bool CheckedMemory::IsFunction(uint64_t value) const {
+  return std::any_of(program_->subprograms.begin(), program_->subprograms.end(),
+                     [=](const model::ExecSubprogram& sub) {
+                       return value == model::ExecProgram::FunctionValue(sub.start);
+                     });
 }
 
 bool CheckedMemory::InMaps(uint64_t address, uint64_t bytes, bool write) const {

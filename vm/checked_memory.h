@@ -44,9 +44,26 @@ class CheckedMemory {
   // Whether `bytes` bytes at `address` may be read (or written) by a helper.
   bool CheckRange(uint64_t address, uint64_t bytes, bool write) const;
   bool IsContext(uint64_t address) const { return address == context_; }
+  uint64_t context() const { return context_; }
+  uint64_t context_size() const { return context_size_; }
+  uint64_t stack_low() const { return stack_low_; }
+  uint64_t stack_top() const { return stack_top_; }
+  // The metadata and the bytes of the packet; empty if there is none.
+  struct PacketExtent {
+    uint64_t meta = 0;
+    uint64_t data = 0;
+    uint64_t end = 0;
+  };
+  PacketExtent packet() const;
+  // Bytes of the reserved record at `address`; 0 if there is none.
+  uint64_t RecordSize(uint64_t address) const;
+  bool InStack(uint64_t address) const { return address >= stack_low_ && address <= stack_top_; }
+  // Whether `value` names a function of the program, for a helper to call.
+  bool IsFunction(uint64_t value) const;
 
   // The map at this address, if the program may use it; else null.
   Map* FindMap(uint64_t address) const;
+  const std::vector<Map*>& inner_maps() const { return inner_maps_; }
   // A map that a lookup in an outer map gave.
   void AddInnerMap(Map* map);
 

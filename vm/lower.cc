@@ -122,10 +122,12 @@ class Lowering {
     }
     switch (info.kind) {
       case OpKind::kMayGoto:
+      case OpKind::kLoadFunc:
+        if (trust_ == Trust::kChecked) return {};
+        [[fallthrough]];
       case OpKind::kAddrSpaceCast:
       case OpKind::kCallKfunc:
       case OpKind::kLoadBtfId:
-      case OpKind::kLoadFunc:
         return Refuse(ErrorCode::kUnsupported, slot,
                       fmt::format("{} cannot be run by this build", info.name));
       case OpKind::kLoadPacketAbs:
@@ -270,6 +272,10 @@ class Lowering {
     insn.op = Op::kLdImm64;
     if (kind == OpKind::kLoadImm) {
       insn.set_wide(static_cast<uint64_t>(from.imm64));
+      return {};
+    }
+    if (kind == OpKind::kLoadFunc) {
+      insn.set_wide(ExecProgram::FunctionValue(place_[static_cast<size_t>(TargetOf(from, slot))]));
       return {};
     }
     const bool map = kind == OpKind::kLoadMapFd || kind == OpKind::kLoadMapIdx;

@@ -9,7 +9,7 @@
 #include "skep/verify.h"
 
 #include "isa/decode.h"
-#include "tests/verifier/random_program.h"
+#include "tests/support/verifier_program.h"
 #include "vm/program_types.h"
 
 namespace skep::verifier {
@@ -45,8 +45,8 @@ TEST(HostileCode, AlwaysGetsAVerdict) {
   std::mt19937_64 random(7);
   int accepted = 0, refused = 0;
   for (int i = 0; i < kPrograms; ++i) {
-    ProgramGenerator generator(random());
-    const RandomProgram made = generator.Next();
+    test::ProgramGenerator generator(random());
+    const test::GeneratedProgram made = generator.Next();
     ProgramData data;
     data.name = "hostile";
     data.type = i % 2 == 0 ? ProgramTypeId::kXdp : ProgramTypeId::kSocketFilter;

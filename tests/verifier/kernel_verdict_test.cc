@@ -12,13 +12,13 @@
 
 #include "isa/disasm.h"
 #include "tests/support/kernel_oracle.h"
-#include "tests/verifier/random_program.h"
+#include "tests/support/verifier_program.h"
 #include "vm/program_types.h"
 
 namespace skep::verifier {
 namespace {
 
-Program MakeProgram(const RandomProgram& random) {
+Program MakeProgram(const test::GeneratedProgram& random) {
   ProgramData data;
   data.name = "random";
   data.type = ProgramTypeId::kXdp;
@@ -68,8 +68,8 @@ TEST(KernelVerdict, OfRandomProgramsIsOurs) {
 
   int accepted = 0, stricter = 0, other_path = 0, shown = 0, too_long = 0, undecided = 0;
   for (int i = 0; i < count; ++i) {
-    ProgramGenerator generator(seed * 1'000'003 + static_cast<uint64_t>(i));
-    const RandomProgram random = generator.Next();
+    test::ProgramGenerator generator(seed * 1'000'003 + static_cast<uint64_t>(i));
+    const test::GeneratedProgram random = generator.Next();
     std::vector<Insn> for_kernel = random.insns;
     for (Insn& insn : for_kernel) {
       if (insn.code == 0x18 && insn.src == 1) insn.imm = kMapFd;

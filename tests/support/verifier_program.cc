@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/verifier/random_program.h"
+#include "tests/support/verifier_program.h"
 
-namespace skep::verifier {
+namespace skep::test {
 namespace {
 
 constexpr uint8_t kAlu[] = {0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x47, 0x4f, 0x57, 0x5f,
@@ -287,7 +287,7 @@ void ProgramGenerator::Block(int steps) {
   }
 }
 
-RandomProgram ProgramGenerator::Next() {
+GeneratedProgram ProgramGenerator::Next() {
   out_.clear();
   calls_.clear();
   in_subprogram_ = false;
@@ -309,7 +309,7 @@ RandomProgram ProgramGenerator::Next() {
   MoveImm(0, static_cast<int32_t>(Below(3)));
   Emit(0x95, 0, 0, 0, 0);
 
-  RandomProgram result;
+  GeneratedProgram result;
   const auto main_end = static_cast<uint32_t>(out_.size());
   result.subprograms.push_back({"main", 0, main_end, false, 0});
   if (!calls_.empty()) {
@@ -331,4 +331,4 @@ RandomProgram ProgramGenerator::Next() {
   return result;
 }
 
-}  // namespace skep::verifier
+}  // namespace skep::test

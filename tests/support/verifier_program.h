@@ -5,8 +5,8 @@
 //
 // Threads: one generator a thread.
 
-#ifndef SKEP_TESTS_VERIFIER_RANDOM_PROGRAM_H_
-#define SKEP_TESTS_VERIFIER_RANDOM_PROGRAM_H_
+#ifndef SKEP_TESTS_SUPPORT_VERIFIER_PROGRAM_H_
+#define SKEP_TESTS_SUPPORT_VERIFIER_PROGRAM_H_
 
 #include <cstdint>
 #include <random>
@@ -15,9 +15,9 @@
 #include "skep/insn.h"
 #include "skep/program.h"
 
-namespace skep::verifier {
+namespace skep::test {
 
-struct RandomProgram {
+struct GeneratedProgram {
   std::vector<Insn> insns;  // map references: map 0, an array of one 64-byte element
   std::vector<Subprogram> subprograms;
 };
@@ -26,7 +26,7 @@ class ProgramGenerator {
  public:
   explicit ProgramGenerator(uint64_t seed) : random_(seed) {}
   // A program that works on an XDP context.
-  RandomProgram Next();
+  GeneratedProgram Next();
 
  private:
   uint32_t Below(uint32_t n) { return static_cast<uint32_t>(random_() % n); }
@@ -61,6 +61,6 @@ class ProgramGenerator {
   int loops_ = 0;
 };
 
-}  // namespace skep::verifier
+}  // namespace skep::test
 
-#endif  // SKEP_TESTS_VERIFIER_RANDOM_PROGRAM_H_
+#endif  // SKEP_TESTS_SUPPORT_VERIFIER_PROGRAM_H_

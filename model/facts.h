@@ -14,7 +14,7 @@
 namespace skep::model {
 
 // Where a load, store or atomic goes, the same on every path that reaches it;
-// kMixed if paths differ.
+// kMixed if paths differ, but kKernel if one of them goes there.
 enum class AccessKind : uint8_t {
   kNone,  // not a memory access, or never reached
   kStack,
@@ -23,6 +23,7 @@ enum class AccessKind : uint8_t {
   kMapValue,
   kMemory,  // ring buffer records, plain memory, helper memory
   kMixed,   // several of the above, none of them kContext
+  kKernel,  // objects of the kernel's, which no engine of this process has
 };
 
 inline constexpr uint32_t kNoMap = 0xffffffff;

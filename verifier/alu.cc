@@ -55,6 +55,39 @@ bool IsUnary(OpKind kind) {
          kind == OpKind::kBswap;
 }
 
+// Whether offsets can be added to a pointer, other than 0; `known`: a constant.
+bool MovesBy(RegKind kind, bool known) {
+  switch (kind) {
+    case RegKind::kContext:
+    case RegKind::kMapValue:
+    case RegKind::kMapKey:
+    case RegKind::kStack:
+    case RegKind::kPacket:
+    case RegKind::kPacketMeta:
+    case RegKind::kMemory:
+    case RegKind::kFunction:
+    case RegKind::kTracingBuffer:
+    case RegKind::kBuffer:
+    case RegKind::kBtfId:
+    case RegKind::kDynptr:
+      return true;
+    case RegKind::kFlowKeys:
+      return known;
+    case RegKind::kNotInit:
+    case RegKind::kScalar:
+    case RegKind::kMapPointer:
+    case RegKind::kPacketEnd:
+    case RegKind::kSocket:
+    case RegKind::kSockCommon:
+    case RegKind::kTcpSock:
+    case RegKind::kXdpSock:
+    case RegKind::kArena:
+    case RegKind::kIterator:
+      return false;
+  }
+  return false;
+}
+
 bool FitsInt32(int64_t v) { return v == static_cast<int32_t>(v); }
 
 }  // namespace
@@ -246,8 +279,13 @@ bool Verifier::PointerArithmetic(const DecodedInsn& insn, const Register& pointe
     return Reject(FindingCode::kPointerMaybeNull, {insn.dst, KindName(pointer)});
   }
   const bool adds_zero = known && offset.var.value() == 0 && op.kind == OpKind::kAdd;
-  if (pointer.kind == RegKind::kPacketEnd || (pointer.kind == RegKind::kMapPointer && !adds_zero)) {
+  if (!MovesBy(pointer.kind, known) && !(pointer.kind == RegKind::kMapPointer && adds_zero)) {
     return Reject(FindingCode::kPointerKindArithmetic, {insn.dst, KindName(pointer)});
+  }
+  if (pointer.kind == RegKind::kMemory && (pointer.flags & kUntrusted) != 0) {
+    // Loads through it are guarded, wherever it points: offsets do not matter.
+    if (from_scalar) SetUnknown(insn.dst);
+    return true;
   }
   if (!CheckSaneOffset(offset, pointer) || !CheckSaneOffset(pointer, pointer)) return false;
 

@@ -71,8 +71,35 @@ bool Verifier::NotNull(const Register& r) const {
   if (r.MaybeNull()) return false;
   // An unbounded offset could wrap a valid base to 0.
   if (r.var.wide.smin <= -kMaxVarOff || r.var.wide.smax >= kMaxVarOff) return false;
-  return r.kind == RegKind::kMapValue || r.kind == RegKind::kMapKey || r.kind == RegKind::kMemory ||
-         r.kind == RegKind::kMapPointer;
+  switch (r.kind) {
+    case RegKind::kMapPointer:
+    case RegKind::kMapValue:
+    case RegKind::kMapKey:
+    case RegKind::kMemory:
+    case RegKind::kBuffer:
+    case RegKind::kSocket:
+    case RegKind::kSockCommon:
+    case RegKind::kTcpSock:
+    case RegKind::kXdpSock:
+      return true;
+    case RegKind::kBtfId:
+      return IsTrusted(r);
+    case RegKind::kNotInit:
+    case RegKind::kScalar:
+    case RegKind::kContext:
+    case RegKind::kStack:
+    case RegKind::kPacket:
+    case RegKind::kPacketMeta:
+    case RegKind::kPacketEnd:
+    case RegKind::kFunction:
+    case RegKind::kFlowKeys:
+    case RegKind::kTracingBuffer:
+    case RegKind::kArena:
+    case RegKind::kDynptr:
+    case RegKind::kIterator:
+      return false;
+  }
+  return false;
 }
 
 // 1 taken, 0 not taken, -1 unknown.
@@ -204,8 +231,11 @@ bool Verifier::RefinePointers(const DecodedInsn& insn, State& fall, State& jump)
     // Equal to a pointer that is not null: not null either.
     State& equal = op.kind == OpKind::kJEq ? jump : fall;
     const Register a = fall.reg(insn.dst), b = fall.reg(insn.src);
-    if (NotNull(a) && b.MaybeNull()) MarkNotNull(equal.reg(insn.src));
-    if (NotNull(b) && a.MaybeNull()) MarkNotNull(equal.reg(insn.dst));
+    // A pointer by BTF may be null, whatever its type says.
+    if (a.kind != RegKind::kBtfId && b.kind != RegKind::kBtfId) {
+      if (NotNull(a) && b.MaybeNull()) MarkNotNull(equal.reg(insn.src));
+      if (NotNull(b) && a.MaybeNull()) MarkNotNull(equal.reg(insn.dst));
+    }
   }
   if (op.width == 64 && !has_src && insn.imm == 0 && equality && dst.MaybeNull()) {
     MarkNullness(fall, insn.dst, op.kind == OpKind::kJNe);
@@ -219,7 +249,14 @@ bool Verifier::RefinePointers(const DecodedInsn& insn, State& fall, State& jump)
 
 void Verifier::MarkNotNull(Register& r) {
   r.flags = static_cast<uint16_t>(r.flags & ~kMaybeNull);
-  if (r.kind == RegKind::kMapValue && map(r.map).inner != nullptr) {
+  if (r.kind != RegKind::kMapValue) return;
+  const MapType type = map(r.map).type;
+  if (type == MapType::kSockmap || type == MapType::kSockhash || type == MapType::kXskmap) {
+    // The value of these maps is a socket.
+    r.kind = type == MapType::kXskmap ? RegKind::kXdpSock : RegKind::kSocket;
+    r.map = 0;
+    r.map_uid = 0;
+  } else if (map(r.map).inner != nullptr) {
     // The value of a map of maps is a map.
     const uint32_t index = MapIndexOf(*map(r.map).inner);
     r.kind = RegKind::kMapPointer;

@@ -13,13 +13,6 @@ namespace {
 
 constexpr int64_t kMaxErrno = 4095;
 
-bool IsGplCompatible(std::string_view license) {
-  constexpr std::string_view kCompatible[] = {
-      "GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"};
-  return std::find(std::begin(kCompatible), std::end(kCompatible), license) !=
-         std::end(kCompatible);
-}
-
 }  // namespace
 
 void Verifier::ClearCallerSaved() {

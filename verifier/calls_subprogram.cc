@@ -38,8 +38,8 @@ bool Verifier::CallSubprogram(const DecodedInsn& insn) {
   changes_.regs |= 0x3f;
   next_insn_ = callee.start;
   if (log_.Paths()) {
-    log_.Append("caller:\n" + FrameText(s, s.depth - 1, maps_, nullptr) + "\n");
-    log_.Append("callee:\n" + FrameText(s, s.depth, maps_, nullptr) + "\n");
+    log_.Append("caller:\n" + FrameText(s, s.depth - 1, referents(), nullptr) + "\n");
+    log_.Append("callee:\n" + FrameText(s, s.depth, referents(), nullptr) + "\n");
   }
   return true;
 }
@@ -110,7 +110,7 @@ bool Verifier::ReturnFromSubprogram() {
   if (s.frame().in_callback) return ReturnFromCallback();
   const uint32_t callsite = s.frame().callsite;
   if (log_.Paths()) {
-    log_.Append("returning from callee:\n" + FrameText(s, s.depth, maps_, nullptr) + "\n");
+    log_.Append("returning from callee:\n" + FrameText(s, s.depth, referents(), nullptr) + "\n");
   }
   s.frames[s.depth - 1]->regs[0] = s.reg(0);
   s.frames[s.depth].reset();
@@ -118,7 +118,7 @@ bool Verifier::ReturnFromSubprogram() {
   next_insn_ = callsite + 1;
   if (log_.Paths()) {
     log_.Append("to caller at " + std::to_string(next_insn_) + ":\n" +
-                FrameText(s, s.depth, maps_, nullptr) + "\n");
+                FrameText(s, s.depth, referents(), nullptr) + "\n");
   }
   print_full_state_ = true;
   return true;

@@ -13,6 +13,11 @@ namespace {
 
 constexpr size_t kMaxPending = 8192;
 
+bool TakesNoAtomics(const Register& pointer) {
+  return pointer.kind == RegKind::kContext || pointer.IsPacket() || pointer.IsSocket() ||
+         pointer.kind == RegKind::kFlowKeys;
+}
+
 }  // namespace
 
 bool Verifier::CheckSource(int i) {
@@ -215,12 +220,12 @@ bool Verifier::StepLoad(const DecodedInsn& insn) {
   if (!CheckSource(insn.src) || !CheckDestination(insn.dst)) return false;
   const Register pointer = reg(insn.src);
   const bool atomic = op.kind == OpKind::kLoadAcquire;
-  if (atomic && (pointer.kind == RegKind::kContext || pointer.IsPacket())) {
+  if (atomic && TakesNoAtomics(pointer)) {
     return Reject(FindingCode::kAtomicLoadTarget, {insn.src, KindName(pointer)});
   }
   return CheckMemory(insn.src, insn.off, op.width / 8, Access::kRead, insn.dst, atomic,
                      op.kind == OpKind::kLoadSx) &&
-         CheckSameKind(pointer);
+         CheckSameKind(pointer, !atomic);
 }
 
 bool Verifier::StepStore(const DecodedInsn& insn) {
@@ -230,12 +235,12 @@ bool Verifier::StepStore(const DecodedInsn& insn) {
   if (!CheckSource(insn.dst)) return false;
   const Register pointer = reg(insn.dst);
   const bool atomic = op.kind == OpKind::kStoreRelease;
-  if (atomic && (pointer.kind == RegKind::kContext || pointer.IsPacket())) {
+  if (atomic && TakesNoAtomics(pointer)) {
     return Reject(FindingCode::kAtomicTarget, {insn.dst, KindName(pointer)});
   }
   return CheckMemory(insn.dst, insn.off, op.width / 8, Access::kWrite,
                      from_register ? insn.src : -1, atomic, false) &&
-         CheckSameKind(pointer);
+         CheckSameKind(pointer, false);
 }
 
 bool Verifier::StepAtomic(const DecodedInsn& insn) {
@@ -248,7 +253,7 @@ bool Verifier::StepAtomic(const DecodedInsn& insn) {
   }
   if (LeaksPointer(insn.src)) return Reject(FindingCode::kLeakIntoMemory, {insn.src});
   const Register pointer = reg(insn.dst);
-  if (pointer.kind == RegKind::kContext || pointer.IsPacket()) {
+  if (TakesNoAtomics(pointer)) {
     return Reject(FindingCode::kAtomicTarget, {insn.dst, KindName(pointer)});
   }
   int loaded = -1;
@@ -257,7 +262,7 @@ bool Verifier::StepAtomic(const DecodedInsn& insn) {
   const int size = op.width / 8;
   if (loaded >= 0 && !CheckDestination(loaded)) return false;
   if (!CheckMemory(insn.dst, insn.off, size, Access::kRead, -1, true, false)) return false;
-  if (!CheckSameKind(pointer)) return false;
+  if (!CheckSameKind(pointer, false)) return false;
   if (loaded >= 0 && !CheckMemory(insn.dst, insn.off, size, Access::kRead, loaded, true, false)) {
     return false;
   }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include "skep/helper.h"
 
@@ -56,6 +57,9 @@ bool OneOf(T value, std::initializer_list<T> values) {
 inline bool IsTailCall(const DecodedInsn& insn) {
   return Info(insn.op).kind == OpKind::kCallHelper && insn.imm == int64_t{kTailCall};
 }
+
+// Whether a program with this licence may use what Linux keeps for GPL programs.
+bool IsGplCompatible(std::string_view license);
 
 // Linux writes "bpf_" in front of the name.
 std::string HelperName(const HelperSpec& helper);

@@ -163,14 +163,14 @@ char ByteChar(StackByte b) {
   return '?';
 }
 
-std::string SlotText(const StackSlot& slot, size_t index, std::span<const MapSpec* const> maps,
+std::string SlotText(const StackSlot& slot, size_t index, const Referents& referents,
                      uint32_t frame) {
   std::string out = " fp-" + std::to_string((index + 1) * kSlotBytes) + "=";
   for (size_t b = kSlotBytes; b-- > 0;) {
     if (slot.IsSpill() && slot.bytes[b] == StackByte::kSpill) break;
     out.push_back(ByteChar(slot.bytes[b]));
   }
-  if (slot.IsSpill()) out += RegisterText(slot.reg, maps, frame);
+  if (slot.IsSpill()) out += RegisterText(slot.reg, referents, frame);
   return out;
 }
 
@@ -218,13 +218,20 @@ std::string BoundsText(const Scalar& value) {
   return text;
 }
 
-std::string RegisterText(const Register& r, std::span<const MapSpec* const> maps, uint32_t frame) {
+std::string_view BtfTypeName(const Register& r, const Referents& referents) {
+  const btf::Btf* btf = r.btf == kTargetBtf ? referents.target_btf : referents.program_btf;
+  if (r.kind != RegKind::kBtfId || btf == nullptr || r.btf_id >= btf->type_count()) return {};
+  return btf->name(r.btf_id);
+}
+
+std::string RegisterText(const Register& r, const Referents& referents, uint32_t frame) {
   std::string out;
   if (r.IsScalar() && r.precise) out += "P";
   if (r.IsScalar() && r.var.bits.IsConst()) {
     return out + SignedText(static_cast<int64_t>(r.var.bits.value));
   }
   out += KindName(r);
+  out += BtfTypeName(r, referents);
   if (r.kind == RegKind::kStack) {
     if (r.frame != frame) out += "[" + std::to_string(r.frame) + "]";
     if (r.var.bits.IsConst()) {
@@ -239,8 +246,9 @@ std::string RegisterText(const Register& r, std::span<const MapSpec* const> maps
     items.Add(id);
   }
   if (r.ref_id != 0) items.Add("ref_obj_id=" + std::to_string(r.ref_id));
+  if ((r.flags & kNonOwning) != 0) items.Add("non_own_ref");
   if (IsMapKind(r.kind)) {
-    const MapSpec& m = *maps[r.map];
+    const MapSpec& m = *referents.maps[r.map];
     constexpr size_t kNameLength = 15;  // what the kernel keeps of a name
     if (!m.name.empty()) items.Add("map=" + m.name.substr(0, kNameLength));
     items.Add("ks=" + std::to_string(m.key_size));
@@ -261,7 +269,7 @@ std::string RegisterText(const Register& r, std::span<const MapSpec* const> maps
   return out;
 }
 
-std::string FrameText(const State& state, uint32_t index, std::span<const MapSpec* const> maps,
+std::string FrameText(const State& state, uint32_t index, const Referents& referents,
                       const StateChanges* only) {
   const Frame& frame = *state.frames[index];
   std::string out;
@@ -269,14 +277,14 @@ std::string FrameText(const State& state, uint32_t index, std::span<const MapSpe
   for (size_t i = 0; i < frame.regs.size(); ++i) {
     if (frame.regs[i].kind == RegKind::kNotInit) continue;
     if (only != nullptr && (only->regs >> i & 1) == 0) continue;
-    out += " R" + std::to_string(i) + "=" + RegisterText(frame.regs[i], maps, index);
+    out += " R" + std::to_string(i) + "=" + RegisterText(frame.regs[i], referents, index);
   }
   for (size_t i = 0; i < frame.stack.size(); ++i) {
     const StackSlot& slot = frame.stack[i];
     bool valid = false;
     for (const StackByte b : slot.bytes) valid = valid || b != StackByte::kInvalid;
     if (!valid || (only != nullptr && (only->slots[index] >> i & 1) == 0)) continue;
-    out += SlotText(slot, i, maps, index);
+    out += SlotText(slot, i, referents, index);
   }
   if (!state.refs.empty()) {
     out += " refs=";
@@ -292,11 +300,11 @@ void Verifier::LogInsn() {
   if (print_full_state_ && previous_insn_ >= 0) {
     if (log_.On(kLogEveryInsn)) {
       log_.Append("\nfrom " + std::to_string(previous_insn_) + " to " + std::to_string(insn_) +
-                  ":" + FrameText(s, s.depth, maps_, nullptr) + "\n");
+                  ":" + FrameText(s, s.depth, referents(), nullptr) + "\n");
     }
-    log_.Append(std::to_string(insn_) + ":" + FrameText(s, s.depth, maps_, nullptr) + "\n");
+    log_.Append(std::to_string(insn_) + ":" + FrameText(s, s.depth, referents(), nullptr) + "\n");
   } else if (print_full_state_) {
-    log_.Append(std::to_string(insn_) + ":" + FrameText(s, s.depth, maps_, nullptr) + "\n");
+    log_.Append(std::to_string(insn_) + ":" + FrameText(s, s.depth, referents(), nullptr) + "\n");
   } else {
     LogChanges();
   }
@@ -340,7 +348,7 @@ void Verifier::LogChanges() {
   bool any = changes_.regs != 0 || changes_.references;
   for (const uint64_t slots : changes_.slots) any = any || slots != 0;
   if (!any) return;
-  const std::string text = FrameText(s, s.depth, maps_, &changes_);
+  const std::string text = FrameText(s, s.depth, referents(), &changes_);
   if (log_.position() == insn_text_end_ && insn_text_end_ != 0) {
     log_.RollBack(insn_text_end_ - 1);
     const size_t column = (std::max<size_t>(insn_text_size_ + 1 + 4, 40) + 7) / 8 * 8 - 2;

@@ -15,6 +15,7 @@
 
 #include "skep/map_spec.h"
 
+#include "btf/btf.h"
 #include "verifier/state.h"
 
 namespace skep::verifier {
@@ -60,11 +61,19 @@ std::string KindName(const Register& reg);
 std::string TnumText(Tnum bits);
 // "smin=0 smax=7 ": the bounds of a return value that is out of range.
 std::string BoundsText(const Scalar& value);
+// What registers refer to by number.
+struct Referents {
+  std::span<const MapSpec* const> maps;
+  const btf::Btf* program_btf = nullptr;
+  const btf::Btf* target_btf = nullptr;
+};
+// The name of a kBtfId's type; empty if there is none.
+std::string_view BtfTypeName(const Register& reg, const Referents& referents);
 // One register's value: "R1=" is not included.
-std::string RegisterText(const Register& reg, std::span<const MapSpec* const> maps, uint32_t frame);
+std::string RegisterText(const Register& reg, const Referents& referents, uint32_t frame);
 // " R0=0 R10=fp0 fp-8=mmmmmmmm refs=2": a frame, with a leading space before
 // each item. `only`: print just these changes; null prints everything.
-std::string FrameText(const State& state, uint32_t frame, std::span<const MapSpec* const> maps,
+std::string FrameText(const State& state, uint32_t frame, const Referents& referents,
                       const StateChanges* only);
 
 }  // namespace skep::verifier

@@ -10,8 +10,9 @@
 namespace skep::verifier {
 namespace {
 
-model::AccessKind AccessKindOf(RegKind kind) {
-  switch (kind) {
+model::AccessKind AccessKindOf(const Register& pointer) {
+  if ((pointer.flags & kUntrusted) != 0) return model::AccessKind::kKernel;
+  switch (pointer.kind) {
     case RegKind::kContext:
       return model::AccessKind::kContext;
     case RegKind::kMapValue:
@@ -24,11 +25,7 @@ model::AccessKind AccessKindOf(RegKind kind) {
     case RegKind::kMapKey:
     case RegKind::kMemory:
       return model::AccessKind::kMemory;
-    case RegKind::kNotInit:
-    case RegKind::kScalar:
     case RegKind::kMapPointer:
-    case RegKind::kPacketEnd:
-    case RegKind::kFunction:
     case RegKind::kFlowKeys:
     case RegKind::kSocket:
     case RegKind::kSockCommon:
@@ -37,6 +34,11 @@ model::AccessKind AccessKindOf(RegKind kind) {
     case RegKind::kTracingBuffer:
     case RegKind::kBuffer:
     case RegKind::kBtfId:
+      return model::AccessKind::kKernel;
+    case RegKind::kNotInit:
+    case RegKind::kScalar:
+    case RegKind::kPacketEnd:
+    case RegKind::kFunction:
     case RegKind::kArena:
     case RegKind::kDynptr:
     case RegKind::kIterator:
@@ -45,24 +47,12 @@ model::AccessKind AccessKindOf(RegKind kind) {
   return model::AccessKind::kMixed;
 }
 
-// The name of Linux's struct for the commonest map types.
-std::string_view StructNameOf(MapType type) {
-  switch (type) {
-    case MapType::kArray:
-    case MapType::kPercpuArray:
-    case MapType::kProgArray:
-    case MapType::kPerfEventArray:
-    case MapType::kArrayOfMaps:
-      return "bpf_array";
-    case MapType::kHash:
-    case MapType::kPercpuHash:
-    case MapType::kLruHash:
-    case MapType::kLruPercpuHash:
-    case MapType::kHashOfMaps:
-      return "bpf_htab";
-    default:
-      return {};
-  }
+// Accesses through these become other instructions.
+bool IsRewritten(RegKind kind) {
+  Register r;
+  r.kind = kind;
+  return kind == RegKind::kContext || r.IsSocket() || kind == RegKind::kBtfId ||
+         kind == RegKind::kArena;
 }
 
 }  // namespace
@@ -72,14 +62,17 @@ bool Verifier::LeaksPointer(int i) const {
 }
 
 void Verifier::NoteAccess(const Register& pointer) {
-  const model::AccessKind kind = AccessKindOf(pointer.kind);
+  const model::AccessKind kind = AccessKindOf(pointer);
   model::AccessKind& noted = notes_[insn_].fact.access;
-  noted = noted == model::AccessKind::kNone || noted == kind ? kind : model::AccessKind::kMixed;
+  if (noted == model::AccessKind::kKernel) return;
+  const bool first = noted == model::AccessKind::kNone || kind == model::AccessKind::kKernel;
+  noted = first || noted == kind ? kind : model::AccessKind::kMixed;
 }
 
-// A context access is rewritten for the host, so that one instruction cannot
-// be that on one path and something else on another.
-bool Verifier::CheckSameKind(const Register& pointer) {
+// An access to a context or to the kernel's memory is rewritten for the host, so
+// that one instruction cannot be that on one path and something else on another.
+// Loads through pointers by BTF may differ in trust: they are guarded then.
+bool Verifier::CheckSameKind(const Register& pointer, bool plain_load) {
   InsnNotes& notes = notes_[insn_];
   if (!notes.has_access) {
     notes.has_access = true;
@@ -87,11 +80,13 @@ bool Verifier::CheckSameKind(const Register& pointer) {
     notes.access_flags = pointer.flags;
     return true;
   }
-  if (notes.access_kind != pointer.kind &&
-      (notes.access_kind == RegKind::kContext || pointer.kind == RegKind::kContext)) {
-    return Reject(FindingCode::kDifferentPointers, {});
-  }
-  return true;
+  const bool same = notes.access_kind == pointer.kind && notes.access_flags == pointer.flags;
+  if (same || (!IsRewritten(notes.access_kind) && !IsRewritten(pointer.kind))) return true;
+  const auto guarded = [](RegKind kind) {
+    return kind == RegKind::kBtfId || kind == RegKind::kMemory;
+  };
+  if (plain_load && guarded(notes.access_kind) && guarded(pointer.kind)) return true;
+  return Reject(FindingCode::kDifferentPointers, {});
 }
 
 bool Verifier::CheckAlignment(const Register& r, int64_t off, int size, bool strict) {
@@ -120,6 +115,21 @@ bool Verifier::CheckAlignment(const Register& r, int64_t off, int size, bool str
       break;
     case RegKind::kStack:
       what = "stack ";
+      break;
+    case RegKind::kFlowKeys:
+      what = "flow keys ";
+      break;
+    case RegKind::kSocket:
+      what = "sock ";
+      break;
+    case RegKind::kSockCommon:
+      what = "sock_common ";
+      break;
+    case RegKind::kTcpSock:
+      what = "tcp_sock ";
+      break;
+    case RegKind::kXdpSock:
+      what = "xdp_sock ";
       break;
     default:
       break;
@@ -263,19 +273,28 @@ bool Verifier::CheckMemory(int number, int32_t off, int size, Access access, int
       ok = AccessPacket(number, at, size, access, value_reg);
       break;
     case RegKind::kMapPointer:
-      return AccessMapPointer(number, at, access);
-    case RegKind::kNotInit:
-    case RegKind::kScalar:
-    case RegKind::kPacketEnd:
-    case RegKind::kFunction:
-    case RegKind::kFlowKeys:
+      ok = AccessMapPointer(number, at, size, access, value_reg);
+      break;
+    case RegKind::kBtfId:
+      ok = AccessBtfPointer(number, at, size, access, value_reg);
+      break;
     case RegKind::kSocket:
     case RegKind::kSockCommon:
     case RegKind::kTcpSock:
     case RegKind::kXdpSock:
+      ok = AccessSocket(number, at, size, access, value_reg);
+      break;
+    case RegKind::kFlowKeys:
+      ok = AccessFlowKeys(at, size, access, value_reg);
+      break;
     case RegKind::kTracingBuffer:
     case RegKind::kBuffer:
-    case RegKind::kBtfId:
+      ok = AccessBuffer(number, at, size, access, value_reg);
+      break;
+    case RegKind::kNotInit:
+    case RegKind::kScalar:
+    case RegKind::kPacketEnd:
+    case RegKind::kFunction:
     case RegKind::kArena:
     case RegKind::kDynptr:
     case RegKind::kIterator:
@@ -332,19 +351,6 @@ bool Verifier::ReadConstant(const MapSpec& m, int64_t off, int size, bool sign_e
   return true;
 }
 
-// Linux lets programs read its own struct of a map; which fields there are is
-// not modelled.
-bool Verifier::AccessMapPointer(int number, int64_t off, Access access) {
-  const std::string_view name = StructNameOf(map(reg(number).map).type);
-  if (off < 0 && !name.empty()) {
-    return Reject(FindingCode::kMapPointerNegative, {number, name, off});
-  }
-  if (access == Access::kWrite && !name.empty()) {
-    return Reject(FindingCode::kMapPointerWrite, {name});
-  }
-  return Reject(FindingCode::kUnsupportedMapPointer, {});
-}
-
 bool Verifier::AccessMemory(int number, int64_t off, int size, Access access, int value_reg) {
   const Register pointer = reg(number);
   if (pointer.MaybeNull()) {
@@ -356,7 +362,9 @@ bool Verifier::AccessMemory(int number, int64_t off, int size, Access access, in
   if (access == Access::kWrite && value_reg >= 0 && LeaksPointer(value_reg)) {
     return Reject(FindingCode::kLeakIntoMemory, {value_reg});
   }
-  if (!CheckRegion(number, off, size, pointer.size, false)) return false;
+  // Loads through an untrusted pointer are guarded, wherever they go.
+  const bool guarded = (pointer.flags & kUntrusted) != 0;
+  if (!guarded && !CheckRegion(number, off, size, pointer.size, false)) return false;
   if (access == Access::kRead && value_reg >= 0) SetUnknown(value_reg);
   return true;
 }

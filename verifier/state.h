@@ -123,6 +123,10 @@ struct Register {
   bool IsPointer() const { return kind != RegKind::kScalar && kind != RegKind::kNotInit; }
   bool MaybeNull() const { return (flags & kMaybeNull) != 0; }
   bool IsPacket() const { return kind == RegKind::kPacket || kind == RegKind::kPacketMeta; }
+  bool IsSocket() const {
+    return kind == RegKind::kSocket || kind == RegKind::kSockCommon || kind == RegKind::kTcpSock ||
+           kind == RegKind::kXdpSock;
+  }
   bool IsPacketAny() const { return IsPacket() || kind == RegKind::kPacketEnd; }
   bool IsNullConstant() const { return IsScalar() && var.bits.IsConst() && var.value() == 0; }
   bool HasConstOffset() const { return var.bits.IsConst(); }

@@ -78,7 +78,7 @@ bool Verifier::RejectWithText(FindingCode code, std::string message) {
         std::string(line->file) + ":" + std::to_string(line->line) + ": " + std::string(line->text);
   }
   if (current_ != nullptr) {
-    finding.registers = FrameText(state(), state().depth, maps_, nullptr);
+    finding.registers = FrameText(state(), state().depth, referents(), nullptr);
     if (!finding.registers.empty()) finding.registers.erase(0, 1);
   }
   if (log_.Any()) log_.Append(finding.message + "\n");

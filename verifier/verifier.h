@@ -24,6 +24,7 @@
 #include "skep/verify.h"
 
 #include "model/facts.h"
+#include "verifier/btf_walk.h"
 #include "verifier/findings.h"
 #include "verifier/global_prototype.h"
 #include "verifier/kfunc_call.h"
@@ -350,12 +351,11 @@ class Verifier {
   bool AccessMapValue(int reg, int64_t off, int size, Access access, int value_reg,
                       bool sign_extend);
   bool AccessPacket(int reg, int64_t off, int size, Access access, int value_reg);
-  bool AccessMapPointer(int reg, int64_t off, Access access);
   bool AccessMemory(int reg, int64_t off, int size, Access access, int value_reg);
   bool ReadConstant(const MapSpec& map, int64_t off, int size, bool sign_extend,
                     uint64_t* value) const;
   void NoteAccess(const Register& pointer);
-  bool CheckSameKind(const Register& pointer);
+  bool CheckSameKind(const Register& pointer, bool plain_load);
   bool LeaksPointer(int reg) const;
 
   // ---- memory_context.cc
@@ -368,6 +368,22 @@ class Verifier {
   bool CheckValueRange(int reg, std::string_view where, const ReturnRange& range, bool low_half);
   bool RangeOfTarget(int reg, ReturnRange* range, bool* low_half, bool* decided);
   uint32_t AttachPrototype() const;
+  // ---- memory_kernel.cc: pointers into the kernel
+  bool AccessBtfPointer(int reg, int64_t off, int size, Access access, int value_reg);
+  bool CheckBtfPointer(int reg, int64_t off, Access access);
+  bool CheckKernelWrite(int reg, int64_t off, int size);
+  bool CheckObjectFields(uint32_t id, int64_t off, int size);
+  bool AccessMapPointer(int reg, int64_t off, int size, Access access, int value_reg);
+  bool AccessSocket(int reg, int64_t off, int size, Access access, int value_reg);
+  bool AccessFlowKeys(int64_t off, int size, Access access, int value_reg);
+  bool AccessBuffer(int reg, int64_t off, int64_t size, Access access, int value_reg);
+  bool CheckBufferRange(int reg, int64_t off, int64_t size, std::string_view what);
+  uint16_t TrustOf(const Register& pointer, const BtfWalk& walk);
+  bool IsInSafeList(const Register& pointer, const BtfWalk& walk, std::string_view suffix);
+  // A register that holds what a walk through `btf` found.
+  Register FromWalk(const BtfWalk& walk, uint32_t btf, uint16_t flags);
+  // The id of the kernel's structure `name`; 0 if there is none or no target BTF.
+  uint32_t TargetStruct(std::string_view name);
 
   // ---- memory_stack.cc
   bool CheckStackBounds(int reg, int64_t off, int64_t size, Access access);
@@ -498,6 +514,9 @@ class Verifier {
   }
   // The special fields of the program's own structs.
   const LocalRecords& local_records();
+  Referents referents() const {
+    return {maps_, program_.data().btf.get(), program_.data().target_btf.get()};
+  }
   // Linux's names for what the loader's rights allow.
   bool bpf_capable() const { return options_.rights != Rights::kUnprivileged; }
   bool allow_ptr_leaks() const { return options_.rights == Rights::kRoot; }
@@ -515,6 +534,7 @@ class Verifier {
   std::vector<const MapSpec*> maps_;             // the program's, then inner maps met on the way
   std::vector<FieldRecord> records_;             // by map
   std::unique_ptr<LocalRecords> local_records_;  // when asked for
+  std::vector<std::pair<std::string, uint32_t>> target_structs_;  // looked up before
   std::vector<InsnNotes> notes_;
   std::vector<std::unique_ptr<GlobalPrototype>> prototypes_;    // by subprogram, when asked for
   std::map<uint32_t, std::unique_ptr<KfuncPrototype>> kfuncs_;  // by BTF id, when called

@@ -240,8 +240,11 @@ class Lowering {
     }
     if (info.kind == OpKind::kCallHelper) return ResolveHelper(slot, insn);
     if (ClassOf(from.op) == OpClass::kWideLoad) return ResolveWide(slot, insn);
-    if (FactAt(slot) != nullptr && FactAt(slot)->access == AccessKind::kContext) {
-      return ResolveContext(insn);
+    if (FactAt(slot) == nullptr) return {};
+    if (FactAt(slot)->access == AccessKind::kContext) return ResolveContext(insn);
+    if (FactAt(slot)->access == AccessKind::kKernel) {
+      return Refuse(ErrorCode::kUnsupported, slot,
+                    "an object of the kernel is accessed, which can be verified but not run here");
     }
     return {};
   }

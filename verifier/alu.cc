@@ -380,7 +380,8 @@ bool Verifier::CheckUnprivilegedArithmetic(const DecodedInsn& insn, const Regist
       return Reject(FindingCode::kUnprivilegedStackMath, {insn.dst, off});
     }
   }
-  if (out.kind == RegKind::kMapValue && !CheckMapValue(insn.dst, out.off, 1, false)) {
+  if (out.kind == RegKind::kMapValue &&
+      !CheckMapValue(insn.dst, out.off, 1, false, Accessor::kCall)) {
     return false;
   }
   return true;

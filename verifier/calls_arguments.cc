@@ -107,13 +107,12 @@ bool Verifier::CheckArgumentKind(const HelperSpec& helper, int index, const ArgS
   const int number = index + 1;
   const Register& r = reg(number);
   switch (arg.kind) {
-    case ArgKind::kKptr:
-    case ArgKind::kDynptr:
+    case ArgKind::kBtfId:
+      if (helper.id == kKptrXchg) break;
+      [[fallthrough]];
     case ArgKind::kSockCommon:
     case ArgKind::kSocket:
-    case ArgKind::kBtfId:
     case ArgKind::kBtfIdSockCommon:
-    case ArgKind::kPercpuBtfId:
       return Reject(FindingCode::kUnsupportedArgument, {number, HelperName(helper)});
     default:
       break;
@@ -121,6 +120,9 @@ bool Verifier::CheckArgumentKind(const HelperSpec& helper, int index, const ArgS
   uint16_t folded = 0;
   if ((arg.flags & kArgReadOnly) != 0) folded |= kReadOnly;
   if ((arg.flags & kArgMaybeNull) != 0) folded |= kMaybeNull;
+  if (r.kind == RegKind::kDynptr) folded |= kDynptrTypes;  // checked with the dynptr
+  // What the field may own is checked with the field.
+  if (helper.id == kKptrXchg && number == 2) folded |= kAlloc | kPercpu;
   const std::span<const Accepted> accepted = AcceptedBy(arg.kind);
   for (const Accepted& a : accepted) {
     if (r.kind == a.kind && (r.flags & ~folded) == a.flags) return true;
@@ -200,10 +202,19 @@ bool Verifier::CheckArgument(const HelperSpec& helper, int index, CallInfo& call
     if (!CheckArgumentOffset(r, number, arg)) return false;
   }
   if ((arg.flags & kArgRelease) != 0) {
-    if (r.ref_id == 0 && !r.IsNullConstant()) return Reject(FindingCode::kNotReferenced, {number});
+    if (arg.kind == ArgKind::kDynptr) {
+      if (r.kind != RegKind::kStack) return Reject(FindingCode::kDynptrRelease, {});
+      const Register* dynptr = DynptrAt(number);
+      if (dynptr == nullptr || dynptr->ref_id == 0) {
+        return Reject(FindingCode::kDynptrUnacquired, {number});
+      }
+      call.releases_dynptr = true;
+    } else if (r.ref_id == 0 && !r.IsNullConstant()) {
+      return Reject(FindingCode::kNotReferenced, {number});
+    }
     call.release_register = number;
   }
-  if (r.ref_id != 0) call.reference = r.ref_id;
+  if (r.ref_id != 0 && arg.kind != ArgKind::kKptr) call.reference = r.ref_id;
 
   return CheckArgumentMemory(helper, index, arg, is_null, call);
 }
@@ -255,6 +266,17 @@ bool Verifier::CheckArgumentMemory(const HelperSpec& helper, int index, const Ar
     case ArgKind::kFunction:
       call.callback = r.subprogram;
       return true;
+    case ArgKind::kKptr:
+      return CheckKptrField(number, call);
+    case ArgKind::kBtfId:
+      return is_null || helper.id != kKptrXchg || CheckKptrObject(number, call);
+    case ArgKind::kDynptr:
+      return CheckDynptrArgument(number, arg);
+    case ArgKind::kPercpuBtfId:
+      call.pointee_btf = r.btf;
+      call.pointee = r.btf_id;
+      call.pointee_allocated = (r.flags & kRcu) != 0;
+      return true;
     case ArgKind::kTimer:
       if (FieldAt(number, SpecialKind::kTimer) == nullptr) return false;
       call.has_map = true;
@@ -284,7 +306,7 @@ bool Verifier::CheckHelperMemory(int number, int64_t size, Access access, bool z
       return CheckRegion(number, r.off, size, map(r.map).key_size, false);
     case RegKind::kMapValue:
       return CheckMapAccessRights(number, r.off, size, access) &&
-             CheckMapValue(number, r.off, size, zero_allowed);
+             CheckMapValue(number, r.off, size, zero_allowed, Accessor::kCall);
     case RegKind::kMemory:
       if ((r.flags & kReadOnly) != 0 && access == Access::kWrite) {
         return Reject(FindingCode::kReadOnlyMemory, {number, KindName(r)});
@@ -332,7 +354,7 @@ bool Verifier::CheckConstString(int number, const MapSpec** found, uint64_t* off
     return Reject(FindingCode::kNoDirectValue, {});
   }
   const int64_t at = r.off + static_cast<int64_t>(r.var.bits.value);
-  if (!CheckMapValue(number, r.off, m.value_size - at, false)) return false;
+  if (!CheckMapValue(number, r.off, m.value_size - at, false, Accessor::kCall)) return false;
   for (auto i = static_cast<uint64_t>(at); i < m.value_size; ++i) {
     if (InitialByte(m, i) == 0) {
       if (found != nullptr) *found = &m;

@@ -3,7 +3,10 @@
 // what does it return. The order of the checks is Linux's.
 
 #include <algorithm>
+#include <cerrno>
+#include <optional>
 
+#include "btf/btf.h"
 #include "model/map_type_info.h"
 #include "verifier/helper_rules.h"
 #include "verifier/verifier.h"
@@ -77,7 +80,14 @@ bool Verifier::CallHelper(const DecodedInsn& insn) {
   }
   if (call.release_register >= 0) {
     const Register& released = reg(call.release_register);
-    if (!released.IsNullConstant() && !ReleaseReference(call.reference)) {
+    bool ok = released.IsNullConstant();
+    if (call.releases_dynptr) {
+      ok = ReleaseDynptr(call.release_register);
+    } else if (!ok) {
+      ok =
+          helper->id == kKptrXchg ? MoveIntoKptr(call.reference) : ReleaseReference(call.reference);
+    }
+    if (!ok) {
       return Reject(FindingCode::kNotAcquired, {HelperName(*helper), helper->id});
     }
     changes_.references = true;
@@ -89,7 +99,7 @@ bool Verifier::CallHelper(const DecodedInsn& insn) {
   if (!CheckMapHelper(*helper, call)) return false;
   if (!SetHelperResult(*helper, call)) return false;
   NoteCall(*helper, call);
-  if ((helper->flags & kHelperChangesPacket) != 0) InvalidatePackets();
+  if ((helper->flags & kHelperChangesPacket) != 0 || call.moves_packet) InvalidatePackets();
   if (helper->id == kTailCall) return ReturnByTailCall();
   return true;
 }
@@ -115,6 +125,19 @@ bool Verifier::CheckHelperRules(const HelperSpec& helper, CallInfo& call) {
   }
   if (id == kGetLocalStorage && !reg(2).IsNullConstant()) {
     return Reject(FindingCode::kStorageFlags, {});
+  }
+  if (id == kDynptrFromMem && reg(1).kind != RegKind::kMapValue) {
+    return Reject(FindingCode::kDynptrMemory, {KindName(reg(1))});
+  }
+  if (id == kDynptrData) {
+    const Register* dynptr = DynptrAt(1);
+    if (dynptr == nullptr) return Reject(FindingCode::kDynptrNotInitialised, {0});
+    call.dynptr = dynptr->id;
+    call.dynptr_ref = dynptr->ref_id;
+  }
+  if (id == kDynptrWrite) {
+    const Register* dynptr = DynptrAt(1);
+    call.moves_packet = dynptr != nullptr && (dynptr->flags & (kDynptrSkb | kDynptrSkbMeta)) != 0;
   }
   if (id == kSnprintf) return CheckSnprintf();
   return true;
@@ -151,6 +174,33 @@ void Verifier::NoteCall(const HelperSpec& helper, const CallInfo& call) {
     }
     notes.has_index = true;
   }
+}
+
+// What this CPU, or the CPU asked for, has of a variable or object of each CPU.
+bool Verifier::SetPercpuResult(const HelperSpec& helper, const CallInfo& call) {
+  Register& r0 = reg(0);
+  const btf::Btf* types = BtfOf(call.pointee_btf);
+  if (types == nullptr || call.pointee == 0) {
+    return Reject(FindingCode::kUnsupportedReturn, {HelperName(helper)});
+  }
+  uint16_t maybe_null = 0;
+  if ((helper.flags & kHelperReturnMaybeNull) != 0) maybe_null = kMaybeNull;
+  const uint32_t type = types->SkipModifiers(call.pointee);
+  if (types->kind(type) == btf::Kind::kStruct || types->kind(type) == btf::Kind::kUnion) {
+    r0 = Register::Pointer(RegKind::kBtfId, maybe_null);
+    if (call.pointee_allocated) r0.flags = kAlloc | kRcu;
+    r0.btf = call.pointee_btf;
+    r0.btf_id = call.pointee;
+    return true;
+  }
+  const std::optional<uint32_t> size = types->SizeOf(type);
+  if (!size.has_value()) {
+    return Reject(FindingCode::kTypeWithoutSize, {types->name(type), -EINVAL});
+  }
+  r0 = Register::Pointer(RegKind::kMemory, maybe_null);
+  if ((helper.flags & kHelperReturnReadOnly) != 0) r0.flags |= kReadOnly;
+  r0.size = *size;
+  return true;
 }
 
 bool Verifier::SetHelperResult(const HelperSpec& helper, const CallInfo& call) {
@@ -193,12 +243,20 @@ bool Verifier::SetHelperResult(const HelperSpec& helper, const CallInfo& call) {
       r0.size = static_cast<uint32_t>(call.memory_size);
       if ((helper.flags & kHelperReturnRingbuf) != 0) r0.flags |= kRingbuf;
       if ((helper.flags & kHelperReturnReadOnly) != 0) r0.flags |= kReadOnly;
+      r0.dynptr = call.dynptr;
+      r0.ref_id = call.dynptr_ref;
       break;
     case ReturnKind::kMemOrBtfId:
+      if (!SetPercpuResult(helper, call)) return false;
+      break;
     case ReturnKind::kSocket:
     case ReturnKind::kSockCommon:
     case ReturnKind::kTcpSock:
     case ReturnKind::kBtfId:
+      if (helper.id == kKptrXchg) {
+        r0 = TakenFromKptr(call.field);
+        break;
+      }
       return Reject(FindingCode::kUnsupportedReturn, {HelperName(helper)});
   }
   if (r0.MaybeNull()) r0.id = NewId();

@@ -34,13 +34,13 @@ std::string Lockstep::StateText() const {
   const State& s = *verifier_.current_;
   for (uint32_t f = 0; f <= s.depth; ++f) {
     if (f > 0) out += ";";
-    out += FrameText(s, f, verifier_.maps_, nullptr);
+    out += FrameText(s, f, verifier_.referents(), nullptr);
   }
   return out;
 }
 
 std::string Lockstep::Describe(const Register& reg, uint32_t frame) const {
-  return RegisterText(reg, verifier_.maps_, frame);
+  return RegisterText(reg, verifier_.referents(), frame);
 }
 
 size_t Lockstep::SubprogramAt(uint32_t slot) const {

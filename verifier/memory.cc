@@ -198,20 +198,27 @@ bool Verifier::CheckMapAccessRights(int number, int64_t off, int64_t size, Acces
   return true;
 }
 
-bool Verifier::CheckMapValue(int number, int64_t off, int64_t size, bool zero_allowed) {
+bool Verifier::CheckMapValue(int number, int64_t off, int64_t size, bool zero_allowed,
+                             Accessor by) {
   return CheckRegion(number, off, size, map(reg(number).map).value_size, zero_allowed) &&
-         CheckSpecialFields(number, off, size);
+         CheckSpecialFields(number, off, size, by);
 }
 
 // Locks, timers and kernel pointers inside a value have operations of their own.
-bool Verifier::CheckSpecialFields(int number, int64_t off, int64_t size) {
+bool Verifier::CheckSpecialFields(int number, int64_t off, int64_t size, Accessor by) {
   const Register& r = reg(number);
   for (const SpecialField& field : records_[r.map].fields) {
     const int64_t low = r.var.wide.smin + off;
     const int64_t high = static_cast<int64_t>(r.var.wide.umax) + off + size;
     if (low >= int64_t{field.offset} + field.size || high <= int64_t{field.offset}) continue;
     if ((MaskOf(field.kind) & (kKernelPointers | MaskOf(SpecialKind::kUptr))) != 0) {
-      return Reject(FindingCode::kUnsupportedField, {map(r.map).name, NameOf(field.kind)});
+      const std::string_view name = NameOf(field.kind);
+      if (by != Accessor::kInsn) return Reject(FindingCode::kKptrByHelper, {name});
+      if (!r.HasConstOffset()) return Reject(FindingCode::kKptrVariableOffset, {name});
+      const int64_t at = off + static_cast<int64_t>(r.var.bits.value);
+      if (at != field.offset) return Reject(FindingCode::kKptrMisaligned, {name, field.offset, at});
+      if (size != int64_t{field.size}) return Reject(FindingCode::kKptrSize, {name});
+      continue;
     }
     return Reject(FindingCode::kSpecialField, {NameOf(field.kind)});
   }
@@ -321,7 +328,14 @@ bool Verifier::AccessMapValue(int number, int64_t off, int size, Access access, 
     return Reject(FindingCode::kLeakIntoMap, {value_reg});
   }
   if (!CheckMapAccessRights(number, off, size, access)) return false;
-  if (!CheckMapValue(number, off, size, false)) return false;
+  if (!CheckMapValue(number, off, size, false, Accessor::kInsn)) return false;
+  constexpr SpecialMask kPointers = kKernelPointers | MaskOf(SpecialKind::kUptr);
+  const FieldRecord& record = records_[pointer.map];
+  if (pointer.HasConstOffset() && !record.fields.empty()) {
+    const int64_t field_at = off + static_cast<int64_t>(pointer.var.bits.value);
+    const SpecialField* field = record.At(static_cast<uint32_t>(field_at), kPointers);
+    if (field != nullptr) return AccessKptr(*field, access, value_reg);
+  }
   if (access == Access::kWrite || value_reg < 0) return true;
   uint64_t value = 0;
   const int64_t at = off + static_cast<int64_t>(pointer.var.bits.value);

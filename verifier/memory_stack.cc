@@ -100,6 +100,7 @@ bool Verifier::WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, 
   if (!allow_ptr_leaks() && slot.IsSpill() && !slot.reg.IsScalar() && size != kSlotBytes) {
     return Reject(FindingCode::kCorruptSpill, {});
   }
+  if (!DestroyDynptr(frame_index, static_cast<size_t>(index))) return false;
   TouchSlot(frame_index, off);
   if (size == kSlotBytes) state().written[frame_index] |= SlotBit(index);
   const DecodedInsn& insn = info(insn_).insn;
@@ -148,6 +149,9 @@ bool Verifier::WriteStackVariable(int number, int64_t off, int size, int value_r
   const DecodedInsn& insn = info(insn_).insn;
   const bool zero = value_reg >= 0 ? reg(value_reg).IsNullConstant()
                                    : Info(insn.op).operands == Operands::kMemImm && insn.imm == 0;
+  for (int64_t i = low; i < high; ++i) {
+    if (!DestroyDynptr(pointer.frame, static_cast<size_t>(SlotOf(i)))) return false;
+  }
   bool zero_used = false;
   for (int64_t i = low; i < high; ++i) {
     StackSlot& slot = frame.stack[static_cast<size_t>(SlotOf(i))];
@@ -266,6 +270,12 @@ bool Verifier::CheckStackArgument(int number, int64_t off, int64_t size, bool ze
     high = pointer.var.wide.smax + off;
   }
   if (call != nullptr && call->raw_mode) {
+    const Frame& written = *state().frames[pointer.frame];
+    for (int64_t i = low; i < low + size; ++i) {
+      if (written.stack[static_cast<size_t>(SlotOf(i))].bytes[0] == StackByte::kDynptr) {
+        return Reject(FindingCode::kDynptrMayBeWritten, {i});
+      }
+    }
     call->raw_size = size;
     call->raw_register = number;
     return true;

@@ -55,8 +55,10 @@ void Verifier::InvalidateNonOwning() {
 }
 
 void Verifier::InvalidatePackets() {
+  constexpr uint16_t kOfPacket = kDynptrSkb | kDynptrXdp | kDynptrSkbMeta;
   ForEachRegister(state(), [&](Register& r) {
-    if (r.IsPacketAny()) Invalidate(r);
+    const bool slice = r.kind == RegKind::kMemory && (r.flags & kOfPacket) != 0;
+    if (r.IsPacketAny() || slice) Invalidate(r);
   });
 }
 

@@ -37,6 +37,11 @@
 namespace skep::verifier {
 
 enum class Access : uint8_t { kRead, kWrite };
+// Who accesses memory: an instruction, or a helper or kernel function.
+enum class Accessor : uint8_t { kInsn, kCall };
+
+// "local", "ringbuf", ...: the type of a dynptr by its flags.
+std::string_view DynptrName(uint16_t flags);
 
 // What a helper call has told so far while its arguments are checked in order.
 struct CallInfo {
@@ -54,6 +59,15 @@ struct CallInfo {
   uint64_t memory_size = 0;          // kConstAllocSizeOrZero
   uint64_t size_max = ~uint64_t{0};  // largest value of the size argument
   uint32_t callback = 0;             // kFunction argument: the subprogram
+  bool releases_dynptr = false;      // release_register points to a dynptr
+  SpecialField field;                // kKptr: the field
+  uint32_t dynptr = 0;               // dynptr_data: the id and the reference of the dynptr
+  uint32_t dynptr_ref = 0;
+  bool moves_packet = false;  // packet pointers are invalid afterwards
+  // kPercpuBtfId: what it points to.
+  uint32_t pointee_btf = 0;
+  uint32_t pointee = 0;
+  bool pointee_allocated = false;  // by bpf_percpu_obj_new
 };
 
 // One step of a path that precision backtracking needs to know.
@@ -343,8 +357,8 @@ class Verifier {
   bool CheckRegion(int reg, int64_t off, int64_t size, uint64_t region, bool zero_allowed);
   bool CheckRange(int reg, int64_t off, int64_t size, uint64_t region, bool zero_allowed);
   bool CheckMapAccessRights(int reg, int64_t off, int64_t size, Access access);
-  bool CheckMapValue(int reg, int64_t off, int64_t size, bool zero_allowed);
-  bool CheckSpecialFields(int reg, int64_t off, int64_t size);
+  bool CheckMapValue(int reg, int64_t off, int64_t size, bool zero_allowed, Accessor by);
+  bool CheckSpecialFields(int reg, int64_t off, int64_t size, Accessor by);
   uint32_t MapIndexOf(const MapSpec& spec);
   bool CheckPacket(int reg, int64_t off, int64_t size, bool zero_allowed);
   bool CheckPointerOffset(const Register& reg, int number, bool fixed_allowed);
@@ -412,6 +426,7 @@ class Verifier {
   bool CheckSnprintf();
   bool CheckMapHelper(const HelperSpec& helper, const CallInfo& call);
   bool CheckHelperRules(const HelperSpec& helper, CallInfo& call);
+  bool SetPercpuResult(const HelperSpec& helper, const CallInfo& call);
   bool SetHelperResult(const HelperSpec& helper, const CallInfo& call);
   bool FindConstantKey(const Register& key, CallInfo& call);
   void NoteCall(const HelperSpec& helper, const CallInfo& call);
@@ -450,6 +465,27 @@ class Verifier {
   bool ReturnFromCallback();
   bool CallBack(const HelperSpec& helper, const CallInfo& call);
   void PushFrame(State& state, uint32_t subprogram);
+
+  // ---- dynptrs.cc
+  const Register* DynptrAt(int reg);
+  bool InitDynptr(int reg, uint16_t type, uint32_t clone);
+  bool UseDynptr(int reg, uint32_t index, uint16_t types, bool constant);
+  bool DestroyDynptr(uint32_t frame, size_t slot);
+  // False if the register points to no dynptr that can be released (nothing is
+  // recorded then).
+  bool ReleaseDynptr(int reg);
+  void ForgetDynptr(Frame& frame, size_t first);
+  bool CheckDynptrArgument(int reg, const ArgSpec& arg);
+
+  // ---- kptrs.cc
+  std::string PointeeName(uint32_t btf, uint32_t id) const;
+  Register LoadedKptr(const SpecialField& field);
+  bool KptrMatches(const SpecialField& field, int reg);
+  bool AccessKptr(const SpecialField& field, Access access, int value_reg);
+  bool CheckKptrField(int reg, CallInfo& call);
+  bool CheckKptrObject(int reg, const CallInfo& call);
+  bool MoveIntoKptr(uint32_t ref_id);
+  Register TakenFromKptr(const SpecialField& field) const;
 
   // ---- callbacks.cc
   bool SetCallbackArguments(const HelperSpec& helper, const Frame& from, Frame& callee);

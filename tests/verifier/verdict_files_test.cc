@@ -159,7 +159,12 @@ constexpr FindingCode kGuards[] = {FindingCode::kVarWriteOverPointer,
                                    FindingCode::kTwoLocks,
                                    FindingCode::kSameLock,
                                    FindingCode::kUnlockOrder,
-                                   FindingCode::kSleepInSection};
+                                   FindingCode::kSleepInSection,
+                                   FindingCode::kDynptrType,
+                                   FindingCode::kDynptrConstant,
+                                   FindingCode::kUptrStore,
+                                   FindingCode::kHelperMaybeNull,
+                                   FindingCode::kTypeWithoutSize};
 
 TEST(RejectFiles, ThereIsOneForEachReason) {
   std::set<int> covered;

@@ -3,6 +3,8 @@
 // call, with what the caller knows; a global one is verified by itself.
 
 #include <algorithm>
+#include <set>
+#include <tuple>
 
 #include "verifier/helper_rules.h"
 #include "verifier/verifier.h"
@@ -31,7 +33,7 @@ bool Verifier::CallSubprogram(const DecodedInsn& insn) {
   if (callee.is_global) return CallGlobal(target);
 
   State& s = state();
-  if (s.depth + 1 >= kMaxFrames) return Reject(FindingCode::kCallDepth, {s.depth + 2});
+  if (s.depth + 1 >= max_frames()) return Reject(FindingCode::kCallDepth, {s.depth + 2});
   PushFrame(s, target);
   for (size_t i = 1; i <= 5; ++i) s.reg(i) = s.frames[s.depth - 1]->regs[i];
   for (size_t i = 0; i <= 5; ++i) s.frames[s.depth - 1]->regs[i] = Register{};
@@ -68,7 +70,7 @@ bool Verifier::CallBack(const HelperSpec& helper, const CallInfo& call) {
       return true;
     }
   }
-  if (state().depth + 1 >= kMaxFrames) {
+  if (state().depth + 1 >= max_frames()) {
     return Reject(FindingCode::kCallDepth, {state().depth + 2});
   }
   structure_.subprograms[call.callback].is_callback = true;
@@ -281,7 +283,9 @@ bool Verifier::CheckStackDepths() {
 }
 
 // Depth first over the call graph. Calls cannot recurse forever: a chain of
-// more than kMaxFrames is refused.
+// more than max_frames is refused. What is said about a function depends on the
+// length and the bytes of the chain above it alone, so that each such case is
+// looked at once.
 bool Verifier::CheckStackDepthFrom(uint32_t start) {
   struct Level {
     uint32_t subprogram;
@@ -292,8 +296,10 @@ bool Verifier::CheckStackDepthFrom(uint32_t start) {
     return RoundUp(structure_.subprograms[s].stack_depth, 16);
   };
   std::vector<Level> chain;
+  std::set<std::tuple<uint32_t, size_t, uint32_t>> done;  // function, frames, bytes
   const auto enter = [&](uint32_t s) {
     const uint32_t before = chain.empty() ? 0 : chain.back().depth;
+    if (!done.insert({s, chain.size(), before}).second) return true;
     if (s != start && structure_.subprograms[s].has_tail_call && before >= kMaxStackAboveTailCall) {
       return Reject(FindingCode::kStackWithTailCall, {before});
     }
@@ -301,7 +307,7 @@ bool Verifier::CheckStackDepthFrom(uint32_t start) {
     if (!type_->private_stack && depth > kMaxCombinedStack) {
       return Reject(FindingCode::kStackCombined, {chain.size() + 1, depth});
     }
-    if (chain.size() + 1 > kMaxFrames) {
+    if (chain.size() + 1 > max_frames()) {
       return Reject(FindingCode::kCallDepthStatic, {chain.size() + 1});
     }
     stack_depth_ = std::max(stack_depth_, depth);

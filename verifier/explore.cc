@@ -11,8 +11,6 @@
 namespace skep::verifier {
 namespace {
 
-constexpr size_t kMaxPending = 8192;
-
 bool TakesNoAtomics(const Register& pointer) {
   return pointer.kind == RegKind::kContext || pointer.IsPacket() || pointer.IsSocket() ||
          pointer.kind == RegKind::kFlowKeys;
@@ -54,9 +52,23 @@ void Verifier::PushHistory(uint32_t flags, uint64_t linked) {
   history_open_ = true;
 }
 
+// What is allocated once, for the size of the program.
+uint64_t Verifier::FixedMemory() const {
+  constexpr uint64_t kPerInsn = sizeof(InsnInfo) + sizeof(InsnNotes) + sizeof(kept_[0]);
+  return structure_.insns.size() * kPerInsn;
+}
+
+// All that grows with the paths. References are counted as if each state held as
+// many as any.
 bool Verifier::CheckMemoryBudget() {
-  const uint64_t used = pool_.bytes() + history_.capacity() * sizeof(HistoryEntry) +
-                        (kept_count_ + pending_.size()) * sizeof(State);
+  const uint64_t states = kept_count_ + pending_.size() + 1;
+  most_references_ = std::max(most_references_, state().refs.size());
+  const uint64_t used = fixed_memory_ + pool_.bytes() + states * sizeof(State) +
+                        states * most_references_ * sizeof(Reference) +
+                        pending_.capacity() * sizeof(Pending) +
+                        history_.capacity() * sizeof(HistoryEntry) +
+                        back_edges_ * sizeof(BackEdge) + visits_.size() * kVisitBytes +
+                        log_.position() + (recording_ != nullptr ? recording_->bytes() : 0);
   peak_memory_ = std::max(peak_memory_, used);
   if (used > options_.max_memory) {
     return Reject(FindingCode::kOutOfMemory, {options_.max_memory});
@@ -64,36 +76,32 @@ bool Verifier::CheckMemoryBudget() {
   return true;
 }
 
-// The path that starts at `insn`, a copy of the current one. Null if refused.
-State* Verifier::PushPath(uint32_t insn, uint32_t previous) {
-  if (pending_.size() + 1 > kMaxPending) {
+// Puts `other` on the stack of paths to follow. Null if refused.
+State* Verifier::PutAside(std::unique_ptr<State> other, uint32_t insn, int64_t previous) {
+  if (pending_.size() + 1 > options_.max_pending) {
     Reject(FindingCode::kTooManyPaths, {pending_.size() + 1});
     return nullptr;
   }
-  auto other = std::make_unique<State>();
-  other->CopyFrom(state(), pool_);
   if (other->parent != nullptr) ++other->parent->branches;
   State* result = other.get();
   const uint32_t segment = recording_ != nullptr ? recording_->PutAside() : 0;
   pending_.push_back({std::move(other), insn, previous, log_.position(), history_.size(), segment});
-  if (!CheckMemoryBudget()) return nullptr;
-  return result;
+  return CheckMemoryBudget() ? result : nullptr;
+}
+
+// The path that starts at `insn`, a copy of the current one. Null if refused.
+State* Verifier::PushPath(uint32_t insn, uint32_t previous) {
+  auto other = std::make_unique<State>();
+  other->CopyFrom(state(), pool_);
+  return PutAside(std::move(other), insn, previous);
 }
 
 // A path that starts at `insn` without a past: one empty frame. Null if refused.
 State* Verifier::PushFresh(uint32_t insn) {
-  if (pending_.size() + 1 > kMaxPending) {
-    Reject(FindingCode::kTooManyPaths, {pending_.size() + 1});
-    return nullptr;
-  }
   auto other = std::make_unique<State>();
   other->frames[0] = pool_.New();
   other->first_insn = insn;
-  State* result = other.get();
-  const uint32_t segment = recording_ != nullptr ? recording_->PutAside() : 0;
-  pending_.push_back({std::move(other), insn, -1, log_.position(), history_.size(), segment});
-  if (!CheckMemoryBudget()) return nullptr;
-  return result;
+  return PutAside(std::move(other), insn, -1);
 }
 
 void Verifier::FinishPath() {
@@ -123,6 +131,17 @@ bool Verifier::PopPath() {
   return true;
 }
 
+// The budget of steps, and now and then what else may end the walk.
+bool Verifier::CheckSteps() {
+  if (processed_ > options_.max_processed) return Reject(FindingCode::kTooComplex, {processed_});
+  constexpr uint64_t kPause = 256;
+  if (processed_ % kPause != 1) return true;
+  if (options_.cancel != nullptr && options_.cancel->load(std::memory_order_relaxed)) {
+    return Reject(FindingCode::kCancelled, {});
+  }
+  return CheckMemoryBudget();
+}
+
 bool Verifier::Explore(uint32_t subprogram) {
   if (!SetUpEntry(subprogram)) return false;
   if (recording_ != nullptr) recording_->Begin(subprogram);
@@ -133,9 +152,8 @@ bool Verifier::Explore(uint32_t subprogram) {
   changes_.Clear();
   for (;;) {
     history_open_ = false;
-    if (++processed_ > options_.max_processed) {
-      return Reject(FindingCode::kTooComplex, {processed_});
-    }
+    ++processed_;
+    if (!CheckSteps()) return false;
     state().last_insn = static_cast<uint32_t>(previous_insn_);
     state().insn = insn_;
     if (recording_ != nullptr) recording_->Step(insn_);

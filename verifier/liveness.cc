@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Live registers by the usual backwards data flow: iterate
+// Live registers by the usual backwards data flow:
 //   live_before = (live_after - written) + read
-// over each function until nothing changes. Stack slots are not done here:
+// for each instruction until nothing changes. Stack slots are not done here:
 // which bytes an instruction reads is known only on a path (prune.cc).
 
 #include "verifier/structure.h"
@@ -58,31 +58,58 @@ Effect EffectOf(const InsnInfo& slot, const Environment& environment) {
 
 void ComputeLiveRegisters(Structure& structure, const Environment& environment) {
   std::vector<InsnInfo>& insns = structure.insns;
-  std::vector<Effect> effects(insns.size());
-  for (size_t i = 0; i < insns.size(); ++i) {
+  const size_t count = insns.size();
+  std::vector<Effect> effects(count);
+  // Jumps by target: those to i are jumps[first[i]] .. jumps[first[i + 1] - 1].
+  std::vector<uint32_t> first(count + 1);
+  const auto target_of = [&](size_t i) {
+    const bool jumps = insns[i].insn.op != Op::kInvalid && Info(insns[i].insn.op).Has(kBranches);
+    return jumps ? TargetOf(insns[i].insn, i) : -1;
+  };
+  for (size_t i = 0; i < count; ++i) {
     if (insns[i].insn.op != Op::kInvalid) effects[i] = EffectOf(insns[i], environment);
+    if (const int64_t target = target_of(i); target >= 0) ++first[static_cast<size_t>(target) + 1];
   }
-  for (const SubprogramInfo& sub : structure.subprograms) {
-    for (bool changed = true; changed;) {
-      changed = false;
-      for (uint32_t i = sub.end; i-- > sub.start;) {
-        const DecodedInsn& insn = insns[i].insn;
-        if (insn.op == Op::kInvalid) continue;
-        const OpInfo& info = Info(insn.op);
-        uint16_t after = 0;
-        if (!info.Has(kEndsPath)) {
-          after |= insns[i + static_cast<uint32_t>(insn.slots())].live_before;
-        }
-        if (info.Has(kBranches)) {
-          after |= insns[static_cast<size_t>(TargetOf(insn, i))].live_before;
-        }
-        const auto before = static_cast<uint16_t>((after & ~effects[i].writes) | effects[i].reads);
-        if (before != insns[i].live_before) {
-          insns[i].live_before = before;
-          changed = true;
-        }
-      }
+  for (size_t i = 0; i < count; ++i) first[i + 1] += first[i];
+  std::vector<uint32_t> jumps(first[count]), filled = first;
+  for (size_t i = 0; i < count; ++i) {
+    if (const int64_t target = target_of(i); target >= 0) {
+      jumps[filled[static_cast<size_t>(target)]++] = static_cast<uint32_t>(i);
     }
+  }
+
+  // Backwards over the code first; what changes behind an instruction that was
+  // done is done again. A set of 11 registers grows at most 11 times, so this is
+  // linear in the code.
+  std::vector<uint32_t> work;
+  std::vector<bool> waits(count, true);
+  const auto enqueue = [&](size_t i) {
+    if (waits[i]) return;
+    waits[i] = true;
+    work.push_back(static_cast<uint32_t>(i));
+  };
+  for (size_t left = count; left > 0 || !work.empty();) {
+    size_t i;
+    if (!work.empty()) {
+      i = work.back();
+      work.pop_back();
+    } else {
+      i = --left;
+    }
+    waits[i] = false;
+    const DecodedInsn& insn = insns[i].insn;
+    if (insn.op == Op::kInvalid) continue;
+    const OpInfo& info = Info(insn.op);
+    uint16_t after = 0;
+    if (!info.Has(kEndsPath)) after |= insns[i + static_cast<size_t>(insn.slots())].live_before;
+    if (info.Has(kBranches)) after |= insns[static_cast<size_t>(TargetOf(insn, i))].live_before;
+    const auto before = static_cast<uint16_t>((after & ~effects[i].writes) | effects[i].reads);
+    if (before == insns[i].live_before) continue;
+    insns[i].live_before = before;
+    for (uint32_t j = first[i]; j < first[i + 1]; ++j) enqueue(jumps[j]);
+    if (i == 0) continue;
+    const size_t previous = insns[i - 1].insn.op != Op::kInvalid || i < 2 ? i - 1 : i - 2;
+    if (insns[previous].subprogram == insns[i].subprogram) enqueue(previous);
   }
 }
 

@@ -42,7 +42,10 @@ class Recording {
     entries_[subprogram] = NewSegment();
     here_ = entries_[subprogram];
   }
-  void Step(uint32_t insn) { segments_[here_].insns.push_back(insn); }
+  void Step(uint32_t insn) {
+    segments_[here_].insns.push_back(insn);
+    ++steps_;
+  }
   // Returns the new segment, for Resume.
   uint32_t PutAside() {
     const uint32_t segment = NewSegment();
@@ -58,6 +61,11 @@ class Recording {
   // Takes over a kept state that nobody compares with any more.
   void Retire(std::unique_ptr<State> state) {
     if (state->covers_path) states_.push_back(std::move(state));
+  }
+
+  // Bytes of the segments.
+  uint64_t bytes() const {
+    return steps_ * sizeof(uint32_t) + segments_.size() * (sizeof(Segment) + sizeof(Fork));
   }
 
   // ---- read afterwards
@@ -79,6 +87,7 @@ class Recording {
   std::map<uint32_t, uint32_t> entries_;  // by subprogram
   std::vector<std::unique_ptr<State>> states_;
   uint32_t here_ = 0;
+  uint64_t steps_ = 0;
 };
 
 }  // namespace skep::verifier

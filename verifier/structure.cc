@@ -65,7 +65,7 @@ class Examiner {
       info.is_global = s.is_global;
       out_.subprograms.push_back(info);
     }
-    if (out_.subprograms.size() > kMaxSubprograms) {
+    if (out_.subprograms.size() > options_.max_subprograms) {
       return Fail(FindingCode::kTooManySubprograms, static_cast<uint32_t>(size()), {});
     }
     for (size_t s = 0; s < out_.subprograms.size(); ++s) {
@@ -117,8 +117,8 @@ class Examiner {
 
   bool CheckMapReferences() {
     const auto maps = program_.maps();
-    if (maps.size() > kMaxMaps) {
-      return Fail(FindingCode::kTooManyMaps, static_cast<uint32_t>(size()), {kMaxMaps});
+    if (maps.size() > options_.max_maps) {
+      return Fail(FindingCode::kTooManyMaps, static_cast<uint32_t>(size()), {options_.max_maps});
     }
     for (size_t i = 0; i < size(); ++i) {
       const DecodedInsn& insn = at(i).insn;
@@ -303,15 +303,21 @@ class Examiner {
 
   // What a callee does to packet pointers and tail calls, its callers do too.
   void PropagateEffects() {
+    std::vector<std::pair<uint32_t, uint32_t>> calls;  // callee and caller, each once
+    for (uint32_t i = 0; i < size(); ++i) {
+      if (at(i).insn.op == Op::kInvalid) continue;
+      // What is passed as a callback counts as called.
+      if (kind(i) != OpKind::kCallLocal && kind(i) != OpKind::kLoadFunc) continue;
+      const int callee = out_.SubprogramAt(TargetOf(at(i).insn, i));
+      calls.emplace_back(static_cast<uint32_t>(callee), at(i).subprogram);
+    }
+    std::sort(calls.begin(), calls.end());
+    calls.erase(std::unique(calls.begin(), calls.end()), calls.end());
     for (bool changed = true; changed;) {
       changed = false;
-      for (uint32_t i = 0; i < size(); ++i) {
-        if (at(i).insn.op == Op::kInvalid) continue;
-        // What is passed as a callback counts as called.
-        if (kind(i) != OpKind::kCallLocal && kind(i) != OpKind::kLoadFunc) continue;
-        const int callee = out_.SubprogramAt(TargetOf(at(i).insn, i));
-        SubprogramInfo& from = out_.subprograms[static_cast<size_t>(callee)];
-        SubprogramInfo& to = out_.subprograms[at(i).subprogram];
+      for (const auto& [callee, caller] : calls) {
+        const SubprogramInfo& from = out_.subprograms[callee];
+        SubprogramInfo& to = out_.subprograms[caller];
         if (from.changes_packet && !to.changes_packet) to.changes_packet = changed = true;
         if (from.calls_tail_call && !to.calls_tail_call) to.calls_tail_call = changed = true;
         if (from.might_sleep && !to.might_sleep) to.might_sleep = changed = true;

@@ -22,8 +22,6 @@
 
 namespace skep::verifier {
 
-inline constexpr uint32_t kMaxSubprograms = 256;
-inline constexpr uint32_t kMaxMaps = 64;
 inline constexpr uint32_t kMaxUnprivilegedInsns = 4096;
 
 // One instruction slot.

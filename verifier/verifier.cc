@@ -210,6 +210,7 @@ bool Verifier::Run() {
   prototypes_.resize(structure_.subprograms.size());
   notes_.resize(structure_.insns.size());
   kept_.resize(structure_.insns.size());
+  fixed_memory_ = FixedMemory();
   if (!CheckMaps() || !CheckSubprogramRules()) return false;
   if (!Explore(0)) return false;
   if (const uint32_t exception = structure_.exception_callback; exception != 0) {

@@ -12,6 +12,7 @@
 #ifndef SKEP_VERIFIER_VERIFIER_H_
 #define SKEP_VERIFIER_VERIFIER_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -213,6 +214,8 @@ class Verifier {
     bool looked_up = false;                           // a lookup gave a value on some path
     uint64_t tail_call_index = model::kUnknownIndex;  // of the path followed now
   };
+  // A visit in two containers, with what they add.
+  static constexpr uint64_t kVisitBytes = sizeof(LoopVisit) + 2 * sizeof(LoopPlace);
   enum class Visit : uint8_t { kNew, kSeen, kRefused };
   struct Pending {
     std::unique_ptr<State> state;
@@ -245,12 +248,15 @@ class Verifier {
   bool StepWideLoad(const DecodedInsn& insn);
   bool StepCall(const DecodedInsn& insn, bool* path_ends);
   bool StepExit(bool* path_ends);
+  State* PutAside(std::unique_ptr<State> other, uint32_t insn, int64_t previous);
   State* PushPath(uint32_t insn, uint32_t previous);
   State* PushFresh(uint32_t insn);
   bool PopPath();
   void FinishPath();
   void PushHistory(uint32_t flags, uint64_t linked);
+  uint64_t FixedMemory() const;
   bool CheckMemoryBudget();
+  bool CheckSteps();
   void LogInsn();
   void LogChanges();
   void LogSafe();
@@ -553,6 +559,7 @@ class Verifier {
   Referents referents() const {
     return {maps_, program_.data().btf.get(), program_.data().target_btf.get()};
   }
+  uint32_t max_frames() const { return std::min<uint32_t>(options_.max_frames, kMaxFrames); }
   // Linux's names for what the loader's rights allow.
   bool bpf_capable() const { return options_.rights != Rights::kUnprivileged; }
   bool allow_ptr_leaks() const { return options_.rights == Rights::kRoot; }
@@ -603,6 +610,8 @@ class Verifier {
   uint64_t peak_states_ = 0;
   uint64_t max_states_per_insn_ = 0;
   uint64_t peak_memory_ = 0;
+  uint64_t fixed_memory_ = 0;
+  size_t most_references_ = 0;  // of any state so far
   uint64_t kept_count_ = 0;
   uint32_t stack_depth_ = 0;
   uint32_t context_bytes_ = 0;  // one past the highest context byte accessed

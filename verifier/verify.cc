@@ -29,7 +29,9 @@ VerifyOutcome Verify(const Program& program, const Environment& environment,
                                 .count());
   report.log = verifier.FinishLog(report.accepted, report.statistics);
   if (report.accepted) {
-    outcome.verified = VerifyAccess::Make(program, options, verifier.MakeFacts());
+    VerifyOptions kept = options;
+    kept.cancel = nullptr;  // need not live as long
+    outcome.verified = VerifyAccess::Make(program, kept, verifier.MakeFacts());
   }
   return outcome;
 }

@@ -8,6 +8,7 @@
 #ifndef SKEP_VERIFY_H_
 #define SKEP_VERIFY_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -48,7 +49,15 @@ struct VerifyOptions {
       0;  // Linux's bits: 1 findings and summary, 2 every instruction, 4 statistics
   uint64_t log_limit = 16u << 20;      // bytes; the log keeps its tail beyond
   uint64_t max_processed = 1'000'000;  // instructions; Linux's limit
-  uint64_t max_memory = 512u << 20;    // bytes of verifier state
+  uint64_t max_memory = 1u << 30;      // bytes of verifier state, the log included
+  // Linux's limits of other kinds.
+  uint32_t max_pending = 8192;     // branches that wait to be followed
+  uint32_t max_maps = 64;          // different maps of one program
+  uint32_t max_subprograms = 256;  // functions, the main one included
+  uint32_t max_frames = 8;         // active calls, the main function included; at most 8
+  // The verdict is a finding (kCancelled) soon after this becomes true. Any thread
+  // may set it; it must outlive the call of Verify.
+  const std::atomic<bool>* cancel = nullptr;
   // ProgramTypeId::kMemory only: the host promises r2 >= this many bytes at r1.
   uint32_t memory_size = 0;
 };

@@ -5,6 +5,7 @@
 
 #include "verifier/findings.h"
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -128,6 +129,36 @@ TEST(Findings, Budgets) {
   few.max_processed = 10;
   ExpectRefused(FindingCode::kTooComplex, "BPF program is too large. Processed 11 insn",
                 Xdp("r0 = 0\nagain:\nr0 += 1\nif r0 < 100 goto again\nexit"), few);
+}
+
+TEST(Findings, BudgetsAreTheHosts) {
+  const std::string branches = "call 7\nif r0 == 0 goto out\ncall 7\nif r0 == 0 goto out\n";
+  VerifyOptions pending = Root();
+  pending.max_pending = 1;
+  ExpectRefused(FindingCode::kTooManyPaths, "The sequence of 2 jumps is too complex.",
+                Xdp(branches + "out:\nr0 = 0\nexit"), pending);
+
+  const ProgramData calls = Xdp("call f\nexit\nf:\ncall g\nexit\ng:\nr0 = 0\nexit");
+  VerifyOptions functions = Root();
+  functions.max_subprograms = 2;
+  ExpectRefused(FindingCode::kTooManySubprograms, "too many subprograms", calls, functions);
+  VerifyOptions frames = Root();
+  frames.max_frames = 2;
+  ExpectRefused(FindingCode::kCallDepth, "the call stack of 3 frames is too deep", calls, frames);
+
+  VerifyOptions maps = Root();
+  maps.max_maps = 0;
+  ExpectRefused(FindingCode::kTooManyMaps,
+                "The total number of maps per program has reached the limit of 0",
+                Xdp("r1 = map[0] ll\nr0 = 0\nexit", "a array key=4 value=4 entries=1"), maps);
+}
+
+TEST(Findings, VerificationCanBeCancelled) {
+  const std::atomic<bool> cancel = true;
+  VerifyOptions options = Root();
+  options.cancel = &cancel;
+  ExpectRefused(FindingCode::kCancelled, "verification was cancelled",
+                Xdp("r0 = 0\nagain:\nr0 += 1\nif r0 < 100000 goto again\nr0 = 0\nexit"), options);
 }
 
 TEST(Findings, PacketRules) {

@@ -128,7 +128,7 @@ constexpr FindingCode kNeedsCode[] = {
     FindingCode::kStringNotTerminated, FindingCode::kFormatString,
     FindingCode::kNotReferenced,       FindingCode::kReturnNotKnown,
     FindingCode::kReturnRange,         FindingCode::kSnprintfSize,
-    FindingCode::kCallDepthStatic};
+    FindingCode::kCallDepthStatic,     FindingCode::kCancelled};
 // Objects of the kernel, which a test file cannot name: kernel_pointers_test.cc.
 constexpr FindingCode kNeedsKernelTypes[] = {FindingCode::kBtfNotStruct,
                                              FindingCode::kBtfBeyondStruct,

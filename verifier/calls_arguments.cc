@@ -106,17 +106,6 @@ std::string ExpectedText(std::span<const Accepted> accepted) {
 bool Verifier::CheckArgumentKind(const HelperSpec& helper, int index, const ArgSpec& arg) {
   const int number = index + 1;
   const Register& r = reg(number);
-  switch (arg.kind) {
-    case ArgKind::kBtfId:
-      if (helper.id == kKptrXchg) break;
-      [[fallthrough]];
-    case ArgKind::kSockCommon:
-    case ArgKind::kSocket:
-    case ArgKind::kBtfIdSockCommon:
-      return Reject(FindingCode::kUnsupportedArgument, {number, HelperName(helper)});
-    default:
-      break;
-  }
   uint16_t folded = 0;
   if ((arg.flags & kArgReadOnly) != 0) folded |= kReadOnly;
   if ((arg.flags & kArgMaybeNull) != 0) folded |= kMaybeNull;
@@ -125,7 +114,8 @@ bool Verifier::CheckArgumentKind(const HelperSpec& helper, int index, const ArgS
   if (helper.id == kKptrXchg && number == 2) folded |= kAlloc | kPercpu;
   const std::span<const Accepted> accepted = AcceptedBy(arg.kind);
   for (const Accepted& a : accepted) {
-    if (r.kind == a.kind && (r.flags & ~folded) == a.flags) return true;
+    if (r.kind != a.kind || (r.flags & ~folded) != a.flags) continue;
+    return r.kind != RegKind::kBtfId || CheckBtfArgument(helper, number, arg);
   }
   return Reject(FindingCode::kArgumentKind, {number, KindName(r), ExpectedText(accepted)});
 }
@@ -189,7 +179,8 @@ bool Verifier::CheckArgument(const HelperSpec& helper, int index, CallInfo& call
   if (arg.kind == ArgKind::kMapValue && call.has_map) {
     const MapType type = map(call.map).type;
     if (type == MapType::kSockmap || type == MapType::kSockhash) {
-      return Reject(FindingCode::kUnsupportedMapType, {static_cast<uint32_t>(type)});
+      if (arg.flags != 0) return Reject(FindingCode::kSocketMapArgument, {});
+      arg.kind = ArgKind::kBtfIdSockCommon;
     }
     // A bloom filter's peek reads the value.
     if (type == MapType::kBloomFilter && helper.id == kMapPeekElem) arg.flags = kArgReadOnly;
@@ -214,7 +205,12 @@ bool Verifier::CheckArgument(const HelperSpec& helper, int index, CallInfo& call
     }
     call.release_register = number;
   }
-  if (r.ref_id != 0 && arg.kind != ArgKind::kKptr) call.reference = r.ref_id;
+  if (r.ref_id != 0 && arg.kind != ArgKind::kKptr) {
+    if (call.reference != 0) {
+      return Reject(FindingCode::kTwoReferences, {number, r.ref_id, call.reference});
+    }
+    call.reference = r.ref_id;
+  }
 
   return CheckArgumentMemory(helper, index, arg, is_null, call);
 }
@@ -314,6 +310,10 @@ bool Verifier::CheckHelperMemory(int number, int64_t size, Access access, bool z
       return CheckRegion(number, r.off, size, r.size, zero_allowed);
     case RegKind::kStack:
       return CheckStackArgument(number, r.off, size, zero_allowed, access, call);
+    case RegKind::kBuffer:
+      return AccessBuffer(number, r.off, size, access, -1);
+    case RegKind::kBtfId:
+      return AccessBtfPointer(number, r.off, size, Access::kRead, -1);
     default:
       if (zero_allowed && size == 0 && r.IsNullConstant()) return true;
       return Reject(FindingCode::kArgumentKind, {number, KindName(r), "fp"});

@@ -27,9 +27,7 @@ bool Verifier::CheckHelperAllowed(const DecodedInsn& insn, const HelperSpec** fo
   const auto id = static_cast<uint32_t>(insn.imm);
   const HelperSpec* any = FindAnyHelper(environment_, id);
   if (any == nullptr) return Reject(FindingCode::kUnknownHelper, {"unknown", insn.imm});
-  const ProgramClass program_class =
-      ProgramClassOf(program_.type(), program_.data().expected_attach_type);
-  const HelperSpec* helper = FindHelper(environment_.helpers, id, program_class);
+  const HelperSpec* helper = FindCallableHelper(id);
   const bool capable = any->capability == HelperCapability::kNone || allow_ptr_leaks() ||
                        (any->capability == HelperCapability::kBpf && bpf_capable());
   if (helper == nullptr || !capable) {
@@ -39,9 +37,7 @@ bool Verifier::CheckHelperAllowed(const DecodedInsn& insn, const HelperSpec** fo
   if ((helper->flags & kHelperGplOnly) != 0 && !IsGplCompatible(program_.data().license)) {
     return Reject(FindingCode::kGplOnly, {});
   }
-  if ((helper->refused_programs & MaskOf(program_class)) != 0) {
-    return Reject(FindingCode::kHelperInProbe, {});
-  }
+  if (!TargetAllowsHelper(*helper)) return Reject(FindingCode::kHelperInProbe, {});
   return CheckHelperMaySleep(*helper);
 }
 
@@ -148,7 +144,9 @@ bool Verifier::CheckMapHelper(const HelperSpec& helper, const CallInfo& call) {
   if (!call.has_map || helper.args[0].kind == ArgKind::kTimer) return true;
   const MapType type = map(call.map).type;
   const model::MapTypeInfo* info = model::FindMapType(type);
-  if (info != nullptr && info->TakenBy(helper.id)) return true;
+  const bool sockets = type == MapType::kSockmap || type == MapType::kSockhash;
+  const bool taken = info != nullptr && info->TakenBy(helper.id);
+  if (taken && (!sockets || MayUpdateSocketMap(helper.id))) return true;
   return Reject(FindingCode::kMapHelperMismatch,
                 {static_cast<uint32_t>(type), HelperName(helper), helper.id});
 }
@@ -217,9 +215,6 @@ bool Verifier::SetHelperResult(const HelperSpec& helper, const CallInfo& call) {
     case ReturnKind::kMapValue: {
       if (!call.has_map) return Reject(FindingCode::kUnsupportedReturn, {HelperName(helper)});
       const MapSpec& m = map(call.map);
-      if (OneOf(m.type, {MapType::kSockmap, MapType::kSockhash, MapType::kXskmap})) {
-        return Reject(FindingCode::kUnsupportedReturn, {HelperName(helper)});
-      }
       const bool of_maps = OneOf(m.type, {MapType::kArrayOfMaps, MapType::kHashOfMaps});
       if (of_maps && m.inner == nullptr) {
         return Reject(FindingCode::kUnknownInnerMap, {m.name});
@@ -252,19 +247,19 @@ bool Verifier::SetHelperResult(const HelperSpec& helper, const CallInfo& call) {
     case ReturnKind::kSocket:
     case ReturnKind::kSockCommon:
     case ReturnKind::kTcpSock:
-    case ReturnKind::kBtfId:
+    case ReturnKind::kBtfId: {
       if (helper.id == kKptrXchg) {
         r0 = TakenFromKptr(call.field);
         break;
       }
-      return Reject(FindingCode::kUnsupportedReturn, {HelperName(helper)});
+      bool handled = false;
+      if (!SetKernelResult(helper, &handled)) return false;
+      if (!handled) return Reject(FindingCode::kUnsupportedReturn, {HelperName(helper)});
+      break;
+    }
   }
   if (r0.MaybeNull()) r0.id = NewId();
-  if ((helper.flags & kHelperAcquires) != 0) {
-    const uint32_t id = AcquireReference();
-    r0.id = id;
-    r0.ref_id = id;
-  }
+  SetResultReference(helper, call);
   switch (helper.id) {
     case kGetStack:
     case kGetTaskStack:

@@ -346,7 +346,7 @@ bool Verifier::StepWideLoad(const DecodedInsn& insn) {
       return true;
     }
     case OpKind::kLoadBtfId:
-      return Reject(FindingCode::kUnsupportedBtfId, {});
+      return LoadKernelSymbol(insn);
     default:
       SKEP_UNREACHABLE();
   }

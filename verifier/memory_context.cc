@@ -34,7 +34,9 @@ bool Verifier::AccessContext(int number, int64_t off, int size, Access access, i
     return Reject(FindingCode::kLeakIntoContext, {value_reg});
   }
   if (!CheckPointerOffset(pointer, number, false)) return false;
-  if (type_->context_by_target) return Reject(FindingCode::kUnsupportedTarget, {});
+  if (type_->context_by_target) {
+    return AccessTargetContext(off, size, access, value_reg, sign_extend);
+  }
   const auto refuse = [&] { return Reject(FindingCode::kContextAccess, {off, size}); };
   if (off < 0 || off + size > int64_t{type_->context_size}) return refuse();
   context_bytes_ = std::max(context_bytes_, static_cast<uint32_t>(off + size));

@@ -11,6 +11,7 @@
 #include "verifier/helper_rules.h"
 #include "verifier/socket_fields.h"
 #include "verifier/verifier.h"
+#include "verifier/writable_fields.h"
 
 namespace skep::verifier {
 namespace {
@@ -165,14 +166,16 @@ bool Verifier::CheckBtfPointer(int number, int64_t off, Access access) {
   return true;
 }
 
-bool Verifier::AccessBtfPointer(int number, int64_t off, int size, Access access, int value_reg) {
+bool Verifier::AccessBtfPointer(int number, int64_t off, int64_t size, Access access,
+                                int value_reg) {
   const Register pointer = reg(number);
   if (pointer.MaybeNull()) {
     return Reject(FindingCode::kBadAccessKind, {number, KindName(pointer)});
   }
   if (!CheckBtfPointer(number, off, access)) return false;
   const bool own = (pointer.flags & kAlloc) != 0;
-  if (access == Access::kWrite && !own) return CheckKernelWrite(number, off, size);
+  if (access == Access::kWrite && !own)
+    return CheckKernelWrite(number, off, static_cast<int>(size));
   const btf::Btf* btf = BtfOf(pointer.btf);
   if (btf == nullptr) return Reject(FindingCode::kNoTargetBtf, {});
   if (own && !CheckObjectFields(pointer.btf_id, off, size)) return false;
@@ -189,7 +192,7 @@ bool Verifier::AccessBtfPointer(int number, int64_t off, int size, Access access
 }
 
 // Locks, lists and the like inside the program's own object.
-bool Verifier::CheckObjectFields(uint32_t id, int64_t off, int size) {
+bool Verifier::CheckObjectFields(uint32_t id, int64_t off, int64_t size) {
   const FieldRecord* record = local_records().Find(id);
   if (record == nullptr) return true;
   for (const SpecialField& field : record->fields) {
@@ -201,24 +204,49 @@ bool Verifier::CheckObjectFields(uint32_t id, int64_t off, int size) {
 }
 
 // A store into an object of the kernel's.
-bool Verifier::CheckKernelWrite(int number, int64_t, int) {
+bool Verifier::CheckKernelWrite(int number, int64_t off, int size) {
   const Register& r = reg(number);
   const std::string_view name = BtfTypeName(r, referents());
+  bool fields = false;
   switch (program_.type()) {
     case ProgramTypeId::kSchedCls:
     case ProgramTypeId::kSchedAct:
     case ProgramTypeId::kXdp:
-      // Connection tracking, where it is built in, lets some fields be written.
-      if (name == "nf_conn" || name == "nf_conn___init") {
+      fields = name == "nf_conn" || name == "nf_conn___init";
+      break;
+    case ProgramTypeId::kStructOps:
+      if (target_.structure == "tcp_congestion_ops") {
+        fields = name == "tcp_sock";
+      } else if (target_.structure == "bpf_dummy_ops") {
+        return CheckDummyWrite(number, off, size);
+      } else {
         return Reject(FindingCode::kUnsupportedWrite, {name});
       }
       break;
-    case ProgramTypeId::kStructOps:
-      return Reject(FindingCode::kUnsupportedWrite, {name});
     default:
       break;
   }
-  return Reject(FindingCode::kBtfReadOnly, {});
+  const btf::Btf* btf = BtfOf(r.btf);
+  if (!fields || btf == nullptr) return Reject(FindingCode::kBtfReadOnly, {});
+  const auto at = static_cast<uint32_t>(off);
+  const WritableField field = FindWritableField(*btf, r.btf_id, name, at);
+  if (!field.found) return Reject(FindingCode::kNoWriteSupport, {name, off});
+  if (off + size > int64_t{field.end}) {
+    return Reject(FindingCode::kWriteBeyondMember, {off, size, name, field.end});
+  }
+  return true;
+}
+
+// The structure that Linux has for testing struct_ops: all of its state.
+bool Verifier::CheckDummyWrite(int number, int64_t off, int size) {
+  const Register& r = reg(number);
+  if (BtfTypeName(r, referents()) != "bpf_dummy_ops_state") {
+    return Reject(FindingCode::kDummyState, {});
+  }
+  if (off + size > int64_t{BtfOf(r.btf)->SizeOf(r.btf_id).value_or(0)}) {
+    return Reject(FindingCode::kDummyRange, {off, size});
+  }
+  return true;
 }
 
 bool Verifier::AccessMapPointer(int number, int64_t off, int size, Access access, int value_reg) {

@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a program may return, by its type and by what it attaches to.
 
-#include <algorithm>
-#include <array>
 #include <string_view>
 
 #include "btf/btf.h"
+#include "verifier/attach_rules.h"
 #include "verifier/verifier.h"
 
 namespace skep::verifier {
 namespace {
 
-constexpr uint32_t kAttachLsmCgroup = 43;
 constexpr int64_t kMaxErrno = 4095;
-
-// The security hooks that answer yes or no; the others give 0 or -errno.
-constexpr std::array<std::string_view, 3> kBooleanHooks = {
-    "bpf_lsm_audit_rule_known",
-    "bpf_lsm_inode_xattr_skipcap",
-    "bpf_lsm_xfrm_state_pol_flow_match",
-};
 
 }  // namespace
 
@@ -91,8 +82,7 @@ bool Verifier::RangeOfTarget(int number, ReturnRange* range, bool* low_half, boo
       return true;
     }
     const std::string_view hook = btf.name(program_.data().attach_btf_id);
-    const bool boolean =
-        std::find(kBooleanHooks.begin(), kBooleanHooks.end(), hook) != kBooleanHooks.end();
+    const bool boolean = IsBooleanHook(hook);
     *range = {.checked = true, .min = boolean ? 0 : -kMaxErrno, .max = boolean ? 1 : 0};
     *low_half = true;
     return true;

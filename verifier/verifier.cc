@@ -211,7 +211,7 @@ bool Verifier::Run() {
   notes_.resize(structure_.insns.size());
   kept_.resize(structure_.insns.size());
   fixed_memory_ = FixedMemory();
-  if (!CheckMaps() || !CheckSubprogramRules()) return false;
+  if (!CheckAttachTarget() || !CheckMaps() || !CheckSubprogramRules()) return false;
   if (!Explore(0)) return false;
   if (const uint32_t exception = structure_.exception_callback; exception != 0) {
     structure_.subprograms[exception].called = true;

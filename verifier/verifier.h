@@ -389,10 +389,11 @@ class Verifier {
   bool RangeOfTarget(int reg, ReturnRange* range, bool* low_half, bool* decided);
   uint32_t AttachPrototype() const;
   // ---- memory_kernel.cc: pointers into the kernel
-  bool AccessBtfPointer(int reg, int64_t off, int size, Access access, int value_reg);
+  bool AccessBtfPointer(int reg, int64_t off, int64_t size, Access access, int value_reg);
   bool CheckBtfPointer(int reg, int64_t off, Access access);
   bool CheckKernelWrite(int reg, int64_t off, int size);
-  bool CheckObjectFields(uint32_t id, int64_t off, int size);
+  bool CheckDummyWrite(int reg, int64_t off, int size);
+  bool CheckObjectFields(uint32_t id, int64_t off, int64_t size);
   bool AccessMapPointer(int reg, int64_t off, int size, Access access, int value_reg);
   bool AccessSocket(int reg, int64_t off, int size, Access access, int value_reg);
   bool AccessFlowKeys(int64_t off, int size, Access access, int value_reg);
@@ -459,6 +460,33 @@ class Verifier {
   bool MayPointToLock(const Register& reg);
   const SpecialField* FieldAt(int reg, SpecialKind kind);
   bool ProcessLock(int reg, ReferenceKind kind, bool take);
+
+  // ---- calls_kernel.cc: helpers that take or give kernel objects
+  std::string_view TargetName() const;
+  const HelperSpec* FindCallableHelper(uint32_t id) const;
+  bool TargetAllowsHelper(const HelperSpec& helper) const;
+  bool CheckBtfArgument(const HelperSpec& helper, int number, const ArgSpec& arg);
+  bool SetKernelResult(const HelperSpec& helper, bool* handled);
+  void SetResultReference(const HelperSpec& helper, const CallInfo& call);
+  bool MayUpdateSocketMap(uint32_t helper);
+
+  // ---- attach_context.cc: contexts that hold what an attach target gets
+  bool CheckAttachTarget();
+  bool CheckTracepointTarget(const btf::Btf& btf, const btf::Type& t);
+  bool CheckIteratorTarget();
+  bool CheckHookTarget();
+  bool CheckFunctionTarget();
+  bool CheckStructOpsTarget(const btf::Btf& btf);
+  bool AccessTargetContext(int64_t off, int size, Access access, int value_reg, bool sign_extend);
+  bool ReadTargetArgument(int64_t off, int size, Register* value);
+  bool ReadTargetResult(uint32_t number, uint32_t count, int size, Register* value);
+  bool ReadTargetPointer(uint32_t number, int64_t off, uint32_t declared,
+                         std::string_view parameter, int size, Register* value);
+  std::string_view StubParameter(uint32_t number, std::string_view own) const;
+
+  // ---- kernel_symbols.cc
+  bool IsPercpuVariable(const btf::Btf& btf, uint32_t id) const;
+  bool LoadKernelSymbol(const DecodedInsn& insn);
 
   // ---- calls_subprogram.cc
   bool CallSubprogram(const DecodedInsn& insn);
@@ -573,6 +601,15 @@ class Verifier {
   const bool strict_alignment_;  // the options or the program ask for it
   const bool keep_all_states_;
   const ProgramType* type_ = nullptr;
+  // What the program attaches to, in the target BTF.
+  struct Target {
+    std::string_view name;       // of the function, tracepoint or member
+    std::string_view structure;  // struct_ops: whose member
+    uint32_t proto = 0;          // kFuncProto
+    uint32_t first_argument = 0;
+    uint32_t stub = 0;  // kFuncProto of the kernel's own function for a member; 0 if none
+  };
+  Target target_;
   Structure structure_;
   std::vector<const MapSpec*> maps_;             // the program's, then inner maps met on the way
   std::vector<FieldRecord> records_;             // by map

@@ -217,6 +217,20 @@ bool Verifier::CheckGlobalArguments(const GlobalPrototype& prototype) {
         }
         if (!CheckGlobalMemory(number, argument.size)) return false;
         break;
+      case GlobalArgument::Kind::kArena:
+        if (r.kind != RegKind::kArena && !r.IsScalar()) {
+          Note(FindingCode::kGlobalArgNotArena, {number});
+          return false;
+        }
+        break;
+      case GlobalArgument::Kind::kDynptr:
+        if (r.kind == RegKind::kDynptr && !CheckPointerOffset(r, number, false)) return false;
+        if (r.kind != RegKind::kDynptr && r.kind != RegKind::kStack) {
+          Note(FindingCode::kGlobalArgNotDynptr, {i});
+          return false;
+        }
+        if (!UseDynptr(number, static_cast<uint32_t>(i), 0, true)) return false;
+        break;
     }
   }
   return true;
@@ -263,6 +277,13 @@ void Verifier::SetUpGlobalArguments(const GlobalPrototype& prototype) {
         r = Register::Pointer(RegKind::kMemory, argument.maybe_null ? kMaybeNull : 0);
         r.size = argument.size;
         if (argument.maybe_null) r.id = NewId();
+        break;
+      case GlobalArgument::Kind::kArena:
+        r = Register::Pointer(RegKind::kArena);
+        break;
+      case GlobalArgument::Kind::kDynptr:
+        r = Register::Pointer(RegKind::kDynptr, kDynptrLocal);
+        r.id = NewId();
         break;
     }
   }

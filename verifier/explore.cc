@@ -202,7 +202,7 @@ bool Verifier::Step(bool* path_ends) {
     case OpClass::kAlu:
       return StepAlu(insn);
     case OpClass::kCast:
-      return Reject(FindingCode::kUnsupportedArena, {});
+      return StepCast(insn);
     case OpClass::kLoad:
       return StepLoad(insn);
     case OpClass::kStore:
@@ -271,7 +271,7 @@ bool Verifier::StepAtomic(const DecodedInsn& insn) {
   }
   if (LeaksPointer(insn.src)) return Reject(FindingCode::kLeakIntoMemory, {insn.src});
   const Register pointer = reg(insn.dst);
-  if (TakesNoAtomics(pointer)) {
+  if (TakesNoAtomics(pointer) || (pointer.kind == RegKind::kArena && ArenaTakesNoAtomic(insn))) {
     return Reject(FindingCode::kAtomicTarget, {insn.dst, KindName(pointer)});
   }
   int loaded = -1;
@@ -325,7 +325,9 @@ bool Verifier::StepWideLoad(const DecodedInsn& insn) {
     case OpKind::kLoadMapValue:
     case OpKind::kLoadMapIdxValue:
       if (map(static_cast<uint32_t>(insn.imm)).type == MapType::kArena) {
-        return Reject(FindingCode::kUnsupportedArena, {});
+        // An address as user space sees it, to be cast.
+        dst = Register::Unknown();
+        return true;
       }
       dst = Register::Pointer(RegKind::kMapValue);
       dst.map = static_cast<uint32_t>(insn.imm);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "verifier/global_prototype.h"
 
+#include <cerrno>
 #include <string_view>
 
 #include "btf/btf.h"
@@ -31,6 +32,7 @@ std::string_view ContextTypeName(ProgramTypeId type) {
 struct Tags {
   bool context = false;
   bool nonnull = false;
+  bool arena = false;
   bool other = false;
 };
 
@@ -87,6 +89,8 @@ class Reader {
         tags.context = true;
       } else if (name == "arg:nonnull") {
         tags.nonnull = true;
+      } else if (name == "arg:arena") {
+        tags.arena = true;
       } else {
         tags.other = true;
       }
@@ -114,22 +118,33 @@ class Reader {
     const uint32_t id = btf_.SkipModifiers(type);
     if (tags.other) return Unsupported();
     if (btf_.kind(id) != btf::Kind::kPtr) {
-      if (tags.context || tags.nonnull) return Unsupported();
+      if (tags.context || tags.nonnull || tags.arena) return Unsupported();
       if (IsNumber(id)) return true;
       Fail(FindingCode::kGlobalArgKind,
            {index, btf::KindName(btf_.kind(id)), btf_.name(function_)});
       return false;
     }
     const uint32_t pointee = btf_.type(id).size_or_type;
+    if (tags.arena) {
+      argument->kind = GlobalArgument::Kind::kArena;
+      return (!tags.context && !tags.nonnull) || Unsupported();
+    }
     if (tags.context || IsContext(pointee)) {
       argument->kind = GlobalArgument::Kind::kContext;
       return !tags.nonnull || Unsupported();
     }
     const uint32_t target = btf_.SkipModifiers(pointee);
     if (btf_.kind(target) == btf::Kind::kStruct && btf_.name(target) == "bpf_dynptr") {
-      return Unsupported();
+      argument->kind = GlobalArgument::Kind::kDynptr;
+      return !tags.nonnull || Unsupported();
     }
     const std::optional<uint32_t> size = btf_.SizeOf(target);
+    const btf::Kind kind = btf_.kind(target);
+    if (!size.has_value() && (kind == btf::Kind::kFwd || target == 0)) {
+      Fail(FindingCode::kKfuncMemorySize,
+           {index, target == 0 ? "UNKNOWN" : "FWD", btf_.name(target), -EINVAL});
+      return false;
+    }
     if (!size.has_value()) return Unsupported();
     argument->kind = GlobalArgument::Kind::kMemory;
     argument->size = *size;

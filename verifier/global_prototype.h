@@ -19,7 +19,7 @@
 namespace skep::verifier {
 
 struct GlobalArgument {
-  enum class Kind : uint8_t { kScalar, kContext, kMemory };
+  enum class Kind : uint8_t { kScalar, kContext, kMemory, kArena, kDynptr };
   Kind kind = Kind::kScalar;
   uint32_t size = 0;       // kMemory
   bool maybe_null = true;  // kMemory

@@ -231,6 +231,7 @@ std::string RegisterText(const Register& r, const Referents& referents, uint32_t
     return out + SignedText(static_cast<int64_t>(r.var.bits.value));
   }
   out += KindName(r);
+  if (r.kind == RegKind::kArena) return out;
   out += BtfTypeName(r, referents);
   if (r.kind == RegKind::kStack) {
     if (r.frame != frame) out += "[" + std::to_string(r.frame) + "]";

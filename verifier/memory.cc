@@ -91,7 +91,7 @@ bool Verifier::CheckSameKind(const Register& pointer, bool plain_load) {
 
 bool Verifier::CheckAlignment(const Register& r, int64_t off, int size, bool strict) {
   strict = strict || strict_alignment_ || r.kind == RegKind::kStack;
-  if (!strict || size == 1) return true;
+  if (!strict || size == 1 || r.kind == RegKind::kArena) return true;
   constexpr int64_t kIpAlign = 2;  // where Linux assumes the IP header to start
   const int64_t shift = r.IsPacket() ? kIpAlign : 0;
   const Tnum address = Add(r.var.bits, Tnum::Const(static_cast<uint64_t>(shift + r.off + off)));
@@ -298,11 +298,13 @@ bool Verifier::CheckMemory(int number, int32_t off, int size, Access access, int
     case RegKind::kBuffer:
       ok = AccessBuffer(number, at, size, access, value_reg);
       break;
+    case RegKind::kArena:
+      ok = AccessArena(access, value_reg);
+      break;
     case RegKind::kNotInit:
     case RegKind::kScalar:
     case RegKind::kPacketEnd:
     case RegKind::kFunction:
-    case RegKind::kArena:
     case RegKind::kDynptr:
     case RegKind::kIterator:
       return Reject(FindingCode::kBadAccessKind, {number, KindName(pointer)});

@@ -150,6 +150,10 @@ class Examiner {
     if (map.type == MapType::kArray && (map.max_entries != 1 || offset >= map.value_size)) {
       return Fail(FindingCode::kDirectValueRange, insn, {map.value_size, offset});
     }
+    constexpr uint64_t kPage = 4096;
+    if (map.type == MapType::kArena && offset > map.max_entries * kPage) {
+      return Fail(FindingCode::kDirectValueRange, insn, {map.value_size, offset});
+    }
     return true;
   }
 

@@ -135,6 +135,7 @@ bool Verifier::CheckMap(const MapSpec& m, const FieldRecord& record) {
   if (program_.data().sleepable && !WorksInSleepable(m.type)) {
     return Reject(FindingCode::kMapTypeInSleepable, {});
   }
+  if (m.type == MapType::kArena) return CheckArena(m);
   return true;
 }
 

@@ -500,6 +500,12 @@ class Verifier {
   bool CallBack(const HelperSpec& helper, const CallInfo& call);
   void PushFrame(State& state, uint32_t subprogram);
 
+  // ---- arena.cc
+  bool StepCast(const DecodedInsn& insn);
+  bool AccessArena(Access access, int value_reg);
+  bool ArenaTakesNoAtomic(const DecodedInsn& insn) const;
+  bool CheckArena(const MapSpec& arena);
+
   // ---- dynptrs.cc
   const Register* DynptrAt(int reg);
   bool InitDynptr(int reg, uint16_t type, uint32_t clone);
@@ -613,6 +619,7 @@ class Verifier {
   Structure structure_;
   std::vector<const MapSpec*> maps_;             // the program's, then inner maps met on the way
   std::vector<FieldRecord> records_;             // by map
+  const MapSpec* arena_ = nullptr;               // the program's, if it has one
   std::unique_ptr<LocalRecords> local_records_;  // when asked for
   std::vector<std::pair<std::string, uint32_t>> target_structs_;  // looked up before
   std::vector<InsnNotes> notes_;

@@ -189,7 +189,8 @@ constexpr FindingCode kGuards[] = {FindingCode::kVarWriteOverPointer,
                                    FindingCode::kDynptrConstant,
                                    FindingCode::kUptrStore,
                                    FindingCode::kHelperMaybeNull,
-                                   FindingCode::kTypeWithoutSize};
+                                   FindingCode::kTypeWithoutSize,
+                                   FindingCode::kArenaRights};
 
 TEST(RejectFiles, ThereIsOneForEachReason) {
   std::set<int> covered;

@@ -22,6 +22,7 @@ void AddAsm(CLI::App& app, int& status);
 void AddDisasm(CLI::App& app, int& status);
 void AddInspect(CLI::App& app, int& status);
 void AddJit(CLI::App& app, int& status);
+void AddAudit(CLI::App& app, int& status);
 
 }  // namespace skep::tools
 

@@ -73,6 +73,7 @@ int main(int argc, char** argv) {
   AddDisasm(app, status);
   AddInspect(app, status);
   AddJit(app, status);
+  AddAudit(app, status);
 
   const std::string first = argc > 1 ? argv[1] : "";
   if (first.empty() || (first[0] != '-' && !IsSubcommand(app, first))) {

@@ -65,6 +65,7 @@ class ArgumentCheck {
         return memory_.IsFunction(value) ? std::string()
                                          : fmt::format("{:#x} is no function", value);
       case ArgKind::kStack:
+        if (value == 0 && (arg.flags & kArgMaybeNull) != 0) return {};
         return memory_.InStack(value) ? std::string()
                                       : fmt::format("{:#x} is not in the stack", value);
       case ArgKind::kSpinLock:

@@ -9,7 +9,7 @@
 #include "skep/verify.h"
 
 #include "isa/decode.h"
-#include "tests/support/verifier_program.h"
+#include "tools/program_generator.h"
 #include "vm/program_types.h"
 
 namespace skep::verifier {
@@ -40,26 +40,28 @@ void Damage(std::vector<Insn>& insns, std::mt19937_64& random) {
 }
 
 TEST(HostileCode, AlwaysGetsAVerdict) {
-  constexpr int kPrograms = 6000;
+  constexpr int kPrograms = 8000;
   const Environment environment = BuiltinEnvironment(2);
   std::mt19937_64 random(7);
   int accepted = 0, refused = 0;
   for (int i = 0; i < kPrograms; ++i) {
-    test::ProgramGenerator generator(random());
-    const test::GeneratedProgram made = generator.Next();
+    tools::ProgramGenerator generator(random());
+    const tools::GeneratedProgram made = generator.Next();
     ProgramData data;
     data.name = "hostile";
     data.type = i % 2 == 0 ? ProgramTypeId::kXdp : ProgramTypeId::kSocketFilter;
     data.license = "GPL";
     data.insns = made.insns;
     data.subprograms = made.subprograms;
-    MapSpec map;
-    map.name = "map";
-    map.type = static_cast<MapType>(random() % 35);
-    map.key_size = static_cast<uint32_t>(random() % 9);
-    map.value_size = static_cast<uint32_t>(random() % 80);
-    map.max_entries = 1;
-    data.maps.push_back(map);
+    for (const MapSpec& wanted : tools::GeneratedProgramMaps()) {
+      MapSpec map;
+      map.name = wanted.name;
+      map.type = static_cast<MapType>(random() % 35);
+      map.key_size = static_cast<uint32_t>(random() % 9);
+      map.value_size = static_cast<uint32_t>(random() % 80);
+      map.max_entries = 1;
+      data.maps.push_back(map);
+    }
     Damage(data.insns, random);
     const Result<Program> program = Program::Create(std::move(data));
     if (!program) continue;

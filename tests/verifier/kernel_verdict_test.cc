@@ -6,36 +6,19 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "skep/program.h"
 #include "skep/verify.h"
 
 #include "isa/disasm.h"
+#include "tests/support/bpf_syscall.h"
 #include "tests/support/kernel_oracle.h"
-#include "tests/support/verifier_program.h"
+#include "tools/program_generator.h"
 #include "vm/program_types.h"
 
 namespace skep::verifier {
 namespace {
-
-Program MakeProgram(const test::GeneratedProgram& random) {
-  ProgramData data;
-  data.name = "random";
-  data.type = ProgramTypeId::kXdp;
-  data.license = "GPL";
-  data.insns = random.insns;
-  data.subprograms = random.subprograms;
-  MapSpec map;
-  map.name = "array";
-  map.type = MapType::kArray;
-  map.key_size = 4;
-  map.value_size = 64;
-  map.max_entries = 1;
-  data.maps.push_back(map);
-  Result<Program> program = Program::Create(std::move(data));
-  EXPECT_TRUE(program.has_value());
-  return *program;
-}
 
 // "processed 42 insns (limit ..." at the end of the kernel's log.
 uint64_t ProcessedByKernel(const std::string& log) {
@@ -54,12 +37,17 @@ std::string Line(const std::string& log) {
 TEST(KernelVerdict, OfRandomProgramsIsOurs) {
   if (const std::string why = test::WhyNoKernel(); !why.empty()) GTEST_SKIP() << why;
   if (!test::KernelIsAtLeast(6, 18)) GTEST_SKIP() << "the rules are those of Linux 6.18";
-  constexpr int kMapFd = 900;
+  constexpr int kFirstMapFd = 900;
   // Longer programs are left out, so that the test ends soon.
   constexpr uint64_t kMostInsns = 20'000;
   // The reason and the counts; a log of every instruction may not fit.
   constexpr int kStatistics = 4;
-  const kernel_oracle::ArrayMap map(kMapFd);
+  std::vector<test::Fd> maps;
+  for (const MapSpec& spec : tools::GeneratedProgramMaps()) {
+    const test::Fd map = test::KernelMapCreate(spec);
+    ASSERT_TRUE(map.ok()) << spec.name;
+    maps.emplace_back(dup2(map.get(), kFirstMapFd + static_cast<int>(maps.size())));
+  }
   const char* count_text = std::getenv("SKEP_RANDOM_PROGRAMS");
   const int count = count_text != nullptr ? std::atoi(count_text) : 1000;
   const char* seed_text = std::getenv("SKEP_SEED");
@@ -68,16 +56,16 @@ TEST(KernelVerdict, OfRandomProgramsIsOurs) {
 
   int accepted = 0, stricter = 0, other_path = 0, shown = 0, too_long = 0, undecided = 0;
   for (int i = 0; i < count; ++i) {
-    test::ProgramGenerator generator(seed * 1'000'003 + static_cast<uint64_t>(i));
-    const test::GeneratedProgram random = generator.Next();
+    tools::ProgramGenerator generator(seed * 1'000'003 + static_cast<uint64_t>(i));
+    const tools::GeneratedProgram random = generator.Next();
     std::vector<Insn> for_kernel = random.insns;
     for (Insn& insn : for_kernel) {
-      if (insn.code == 0x18 && insn.src == 1) insn.imm = kMapFd;
+      if (insn.code == 0x18 && insn.src != 0) insn.imm += kFirstMapFd;
     }
     VerifyOptions options;
     options.rights = Rights::kRoot;
     options.max_processed = kMostInsns;
-    const VerifyOutcome ours = Verify(MakeProgram(random), environment, options);
+    const VerifyOutcome ours = Verify(random.ToProgram(), environment, options);
     if (ours.report.statistics.processed > kMostInsns) {
       ++too_long;
       continue;

@@ -5,40 +5,28 @@
 //   SKEP_AUDIT_RUNS=N       runs of each (8)
 //   SKEP_SEED=N
 
-#include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "isa/disasm.h"
-#include "tests/support/verifier_program.h"
+#include "tools/program_generator.h"
 #include "vm/audit_runner.h"
+#include "vm/test_file.h"
 
 namespace skep {
 namespace {
 
+namespace fs = std::filesystem;
+
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* text = std::getenv(name);
   return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
-Program MakeProgram(const test::GeneratedProgram& random) {
-  ProgramData data;
-  data.name = "random";
-  data.type = ProgramTypeId::kXdp;
-  data.license = "GPL";
-  data.insns = random.insns;
-  data.subprograms = random.subprograms;
-  MapSpec map;
-  map.name = "array";
-  map.type = MapType::kArray;
-  map.key_size = 4;
-  map.value_size = 64;
-  map.max_entries = 1;
-  data.maps.push_back(map);
-  return *Program::Create(std::move(data));
 }
 
 TEST(Audit, FindsNoRandomProgramOutsideOfWhatWasProved) {
@@ -53,9 +41,9 @@ TEST(Audit, FindsNoRandomProgramOutsideOfWhatWasProved) {
   const auto start = std::chrono::steady_clock::now();
   for (uint64_t i = 0; i < count && violated < 5; ++i) {
     options.seed = seed * 1'000'003 + i;
-    test::ProgramGenerator generator(options.seed);
-    const test::GeneratedProgram random = generator.Next();
-    const AuditResult result = AuditProgram(*runtime, MakeProgram(random), options);
+    tools::ProgramGenerator generator(options.seed);
+    const tools::GeneratedProgram random = generator.Next();
+    const AuditResult result = AuditProgram(*runtime, random.ToProgram(), options);
     insns += result.checked_insns;
     audited += result.runs != 0 ? 1 : 0;
     cannot_run += result.outcome == AuditOutcome::kCannotRun ? 1 : 0;
@@ -75,6 +63,80 @@ TEST(Audit, FindsNoRandomProgramOutsideOfWhatWasProved) {
       static_cast<double>(insns) / seconds);
   EXPECT_GT(audited, count / 20);
   EXPECT_EQ(cannot_run, 0u);
+}
+
+// What files and objects hold, each program by itself.
+struct Sum {
+  uint64_t audited = 0, insns = 0;
+};
+
+void AuditOne(Runtime& runtime, const Program& program, const std::string& name,
+              AuditOptions options, Sum* sum) {
+  const AuditResult result = AuditProgram(runtime, program, options);
+  sum->audited += result.runs != 0 ? 1 : 0;
+  sum->insns += result.checked_insns;
+  if (!result.violation) return;
+  ADD_FAILURE() << name << ": instruction " << result.violation->insn << " ("
+                << result.violation->instruction << "): " << result.violation->message << "\n"
+                << result.violation->state;
+}
+
+void AuditFolder(const std::string& folder, Sum* sum) {
+  const auto runtime = *Runtime::Create({});
+  AuditOptions options;
+  options.runs = static_cast<uint32_t>(FromEnvironment("SKEP_AUDIT_RUNS", 4));
+  options.seed = FromEnvironment("SKEP_SEED", 1);
+  options.budget = 20'000;
+  options.verify.rights = Rights::kRoot;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const std::string path = entry.path().string();
+    if (entry.path().extension() == ".o") {
+      const Result<Object> object = Object::Open(path);
+      if (!object) continue;
+      for (const ObjectProgram& from : object->programs()) {
+        if (from.program) AuditOne(*runtime, *from.program, path + " " + from.name, options, sum);
+      }
+    } else if (entry.path().extension() == ".ebpf" || entry.path().extension() == ".data") {
+      std::ifstream file(path);
+      std::stringstream text;
+      text << file.rdbuf();
+      const Result<TestFile> test = ParseTestFile(text.str(), path);
+      if (!test || !test->load_error.empty()) continue;
+      const Result<Program> program = Program::Create(test->program);
+      if (!program) continue;
+      AuditOptions with_input = options;
+      with_input.input = test->memory;
+      if (test->memory && program->type() == ProgramTypeId::kMemory) {
+        with_input.verify.memory_size = static_cast<uint32_t>(test->memory->size());
+      }
+      AuditOne(*runtime, *program, path, with_input, sum);
+    }
+  }
+  std::printf("%llu programs audited, %llu instructions checked\n",
+              static_cast<unsigned long long>(sum->audited),
+              static_cast<unsigned long long>(sum->insns));
+}
+
+TEST(Audit, FindsNoProgramOfTheTestDataOutsideOfWhatWasProved) {
+  Sum sum;
+  AuditFolder(std::string(SKEP_SOURCE_DIR) + "/tests/data", &sum);
+  EXPECT_GT(sum.audited, 200u);
+}
+
+TEST(Audit, FindsNoCompiledProgramOutsideOfWhatWasProved) {
+  const std::string folder = std::string(SKEP_BINARY_DIR) + "/tests/data";
+  if (!fs::exists(folder)) GTEST_SKIP() << folder << " is missing: there is no clang";
+  Sum sum;
+  AuditFolder(folder, &sum);
+  EXPECT_GT(sum.audited, 0u);
+}
+
+TEST(Audit, FindsNoneOfLinuxsTestProgramsOutsideOfWhatWasProved) {
+  const char* objects = std::getenv("SKEP_SELFTEST_OBJECTS");
+  if (objects == nullptr) GTEST_SKIP() << "SKEP_SELFTEST_OBJECTS is not set";
+  Sum sum;
+  AuditFolder(objects, &sum);
+  EXPECT_GT(sum.audited, 100u);
 }
 
 }  // namespace

@@ -5,21 +5,27 @@
 //
 // Threads: one generator a thread.
 
-#ifndef SKEP_TESTS_SUPPORT_VERIFIER_PROGRAM_H_
-#define SKEP_TESTS_SUPPORT_VERIFIER_PROGRAM_H_
+#ifndef SKEP_TOOLS_PROGRAM_GENERATOR_H_
+#define SKEP_TOOLS_PROGRAM_GENERATOR_H_
 
 #include <cstdint>
 #include <random>
 #include <vector>
 
 #include "skep/insn.h"
+#include "skep/map_spec.h"
 #include "skep/program.h"
 
-namespace skep::test {
+namespace skep::tools {
+
+// An array of one element, a hash, a ring buffer.
+std::vector<MapSpec> GeneratedProgramMaps();
 
 struct GeneratedProgram {
-  std::vector<Insn> insns;  // map references: map 0, an array of one 64-byte element
+  std::vector<Insn> insns;  // map references are indexes into GeneratedProgramMaps()
   std::vector<Subprogram> subprograms;
+  // As an XDP program, with the maps.
+  Program ToProgram() const;
 };
 
 class ProgramGenerator {
@@ -42,8 +48,12 @@ class ProgramGenerator {
   void Random();
   void Stack();
   void VariableStack();
-  void Lookup();
+  void Lookup(int32_t map);
+  void UseValue(uint32_t size);
   void MapAccess();
+  void HashAccess();
+  void ValueAddress();
+  void Record();
   void Packet();
   void Branch();
   void Loop();
@@ -61,6 +71,6 @@ class ProgramGenerator {
   int loops_ = 0;
 };
 
-}  // namespace skep::test
+}  // namespace skep::tools
 
-#endif  // SKEP_TESTS_SUPPORT_VERIFIER_PROGRAM_H_
+#endif  // SKEP_TOOLS_PROGRAM_GENERATOR_H_

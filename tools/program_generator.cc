@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/support/verifier_program.h"
+#include "tools/program_generator.h"
 
-namespace skep::test {
+#include <utility>
+
+#include "base/check.h"
+
+namespace skep::tools {
 namespace {
 
 constexpr uint8_t kAlu[] = {0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x47, 0x4f, 0x57, 0x5f,
@@ -13,9 +17,41 @@ constexpr uint8_t kJumps[] = {0x15, 0x1d, 0x25, 0x2d, 0x35, 0x3d, 0x45, 0x55, 0x
 constexpr uint8_t kLoads[] = {0x71, 0x69, 0x61, 0x79, 0x91, 0x89, 0x81};
 constexpr uint8_t kStores[] = {0x73, 0x6b, 0x63, 0x7b, 0x72, 0x6a, 0x62, 0x7a};
 
+constexpr int32_t kArray = 0, kHash = 1, kRing = 2;  // in GeneratedProgramMaps()
+constexpr uint32_t kArrayValue = 64, kHashValue = 40;
+
 bool HasRegisterOperand(uint8_t code) { return (code & 0x08) != 0; }
 
 }  // namespace
+
+std::vector<MapSpec> GeneratedProgramMaps() {
+  const auto spec = [](const char* name, MapType type, uint32_t key, uint32_t value,
+                       uint32_t entries) {
+    MapSpec map;
+    map.name = name;
+    map.type = type;
+    map.key_size = key;
+    map.value_size = value;
+    map.max_entries = entries;
+    return map;
+  };
+  return {spec("array", MapType::kArray, 4, kArrayValue, 1),
+          spec("hash", MapType::kHash, 4, kHashValue, 8),
+          spec("ring", MapType::kRingbuf, 0, 0, 4096)};
+}
+
+Program GeneratedProgram::ToProgram() const {
+  ProgramData data;
+  data.name = "random";
+  data.type = ProgramTypeId::kXdp;
+  data.license = "GPL";
+  data.insns = insns;
+  data.subprograms = subprograms;
+  data.maps = GeneratedProgramMaps();
+  Result<Program> program = Program::Create(std::move(data));
+  SKEP_CHECK(program.has_value());
+  return *std::move(program);
+}
 
 void ProgramGenerator::Emit(uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm) {
   Insn insn;
@@ -103,46 +139,109 @@ void ProgramGenerator::VariableStack() {
 }
 
 // r0 = the map's element, or null.
-void ProgramGenerator::Lookup() {
-  Emit(0x62, 10, 0, -4, static_cast<int32_t>(Below(3)));
+void ProgramGenerator::Lookup(int32_t map) {
+  if (map == kHash && Chance(40)) {
+    Emit(0x63, 10, Scalar(), -4, 0);
+  } else {
+    Emit(0x62, 10, 0, -4, static_cast<int32_t>(Below(3)));
+  }
   Move(2, 10);
   Emit(0x07, 2, 0, 0, -4);
-  Emit(0x18, 1, 1, 0, 0);
+  Emit(0x18, 1, 1, 0, map);
   Emit(0, 0, 0, 0, 0);
   Emit(0x85, 0, 0, 0, 1);
 }
 
+// Accesses the `size` bytes at r0, mostly inside.
+void ProgramGenerator::UseValue(uint32_t size) {
+  const uint8_t index = Scalar();
+  if (Chance(60)) {
+    if (Chance(50)) {
+      Emit(0x57, index, 0, 0, static_cast<int32_t>(Chance(70) ? size / 2 - 1 : Below(80)));
+    } else {
+      Emit(Chance(50) ? 0x25 : 0x65, index, 0, 1, static_cast<int32_t>(Below(size + 6)));
+    }
+    Emit(Chance(90) ? 0x0f : 0x1f, 0, index, 0, 0);
+  }
+  const uint32_t size_log = Below(4);
+  const auto off =
+      static_cast<int16_t>(static_cast<int>(Below(size * 5 / 8)) - (Chance(5) ? 10 : 0));
+  if (Chance(50)) {
+    Emit(kLoads[size_log], Scalar(), 0, off, 0);
+  } else if (Chance(85)) {
+    Emit(kStores[size_log], 0, Scalar(), off, 0);
+  } else {
+    Emit(Chance(50) ? 0xdb : 0xc3, 0, Scalar(), static_cast<int16_t>(off & ~7), 0x01);
+  }
+}
+
 void ProgramGenerator::MapAccess() {
-  Lookup();
+  const bool hash = Chance(30);
+  Lookup(hash ? kHash : kArray);
   size_t check = 0;
   if (Chance(97)) {
     check = out_.size();
     Emit(0x15, 0, 0, 0, 0);  // if r0 == 0 goto the end of this
   }
-  const uint8_t index = Scalar();
-  if (Chance(60)) {
-    if (Chance(50)) {
-      Emit(0x57, index, 0, 0, static_cast<int32_t>(Chance(70) ? 31 : Below(80)));
-    } else {
-      Emit(Chance(50) ? 0x25 : 0x65, index, 0, 1, static_cast<int32_t>(Below(70)));
-    }
-    Emit(Chance(90) ? 0x0f : 0x1f, 0, index, 0, 0);
-  }
-  const uint32_t size_log = Below(4);
-  const auto off = static_cast<int16_t>(static_cast<int>(Below(40)) - (Chance(5) ? 10 : 0));
-  if (Chance(50)) {
-    Emit(kLoads[size_log], Scalar(), 0, off, 0);
-  } else {
-    Emit(kStores[size_log], 0, Scalar(), off, 0);
-  }
+  UseValue(hash ? kHashValue : kArrayValue);
   if (check != 0) out_[check].off = static_cast<int16_t>(out_.size() - check - 1);
+}
+
+// Puts stack bytes into the hash, or takes an element out.
+void ProgramGenerator::HashAccess() {
+  Emit(0x63, 10, Scalar(), -4, 0);
+  Move(2, 10);
+  Emit(0x07, 2, 0, 0, -4);
+  Emit(0x18, 1, 1, 0, kHash);
+  Emit(0, 0, 0, 0, 0);
+  if (Chance(70)) {
+    Move(3, 10);
+    Emit(0x07, 3, 0, 0, -static_cast<int32_t>(kHashValue) - 8 * static_cast<int32_t>(Below(3)));
+    MoveImm(4, 0);
+    Emit(0x85, 0, 0, 0, 2);
+  } else {
+    Emit(0x85, 0, 0, 0, 3);
+  }
+  if (Chance(30)) Move(static_cast<uint8_t>(7 + Below(3)), 0);
+}
+
+// r0 = an address inside the array's value.
+void ProgramGenerator::ValueAddress() {
+  const uint32_t off = Below(Chance(90) ? kArrayValue / 2 : kArrayValue + 4);
+  Emit(0x18, 0, 2, 0, kArray);
+  Emit(0, 0, 0, 0, static_cast<int32_t>(off));
+  UseValue(kArrayValue > off ? kArrayValue - off + 1 : 8);
+}
+
+// Reserves a record, writes to it and gives it back.
+void ProgramGenerator::Record() {
+  const uint32_t size = 8 + Below(40);
+  Emit(0x18, 1, 1, 0, kRing);
+  Emit(0, 0, 0, 0, 0);
+  MoveImm(2, static_cast<int32_t>(size));
+  MoveImm(3, 0);
+  Emit(0x85, 0, 0, 0, 131);
+  const size_t check = out_.size();
+  Emit(0x15, 0, 0, 0, 0);
+  constexpr int16_t kSlot = -40;
+  const bool spilled = Chance(40);
+  Emit(0x7b, 10, 0, kSlot, 0);
+  if (Chance(70)) UseValue(size);
+  if (spilled && Chance(50)) Emit(0x85, 0, 0, 0, 7);
+  if (Chance(97)) {
+    Emit(0x79, 1, 10, kSlot, 0);
+    MoveImm(2, 0);
+    Emit(0x85, 0, 0, 0, Chance(50) ? 132 : 133);
+  }
+  out_[check].off = static_cast<int16_t>(out_.size() - check - 1);
 }
 
 // data, data_end, a comparison of some form, an access.
 void ProgramGenerator::Packet() {
   if (in_subprogram_) return Alu();
-  Emit(0x61, 2, 6, 0, 0);
-  Emit(0x61, 3, 6, 4, 0);
+  const bool meta = Chance(15);  // metadata, which ends where the packet starts
+  Emit(0x61, 2, 6, meta ? 8 : 0, 0);
+  Emit(0x61, 3, 6, meta ? 0 : 4, 0);
   const bool variable = Chance(40);
   if (variable) {
     const uint8_t index = Scalar();
@@ -263,8 +362,14 @@ void ProgramGenerator::Block(int steps) {
       Branch();
     } else if (pick < 55) {
       Stack();
-    } else if (pick < 62) {
+    } else if (pick < 61) {
       MapAccess();
+    } else if (pick < 62) {
+      HashAccess();
+    } else if (pick < 63) {
+      ValueAddress();
+    } else if (pick < 64) {
+      Record();
     } else if (pick < 69) {
       Packet();
     } else if (pick < 75) {
@@ -331,4 +436,4 @@ GeneratedProgram ProgramGenerator::Next() {
   return result;
 }
 
-}  // namespace skep::test
+}  // namespace skep::tools

@@ -49,8 +49,8 @@ bool Verifier::CallKfunc(const DecodedInsn& insn, bool* path_ends) {
   if (!CheckKfuncAllowed(prototype)) return false;
   KfuncCall call;
   call.prototype = &prototype;
-  if (!CheckKfuncArguments(call)) return false;
-  if (!EnterOrLeaveSections(call)) return false;
+  if (!ForkFailedLock(call) || !CheckKfuncArguments(call)) return false;
+  if (!CallLess(call) || !EnterOrLeaveSections(call)) return false;
   if (!ReleaseKfuncArgument(call)) return false;
   if (call.Is(Kfunc::bpf_throw)) {
     *path_ends = true;
@@ -126,7 +126,7 @@ bool Verifier::ReleaseKfuncArgument(KfuncCall& call) {
       return Reject(FindingCode::kKfuncNotAcquired, {call.spec().name, call.prototype->id});
     }
   }
-  return true;
+  return GiveToGraph(call);
 }
 
 bool Verifier::SetKfuncResult(KfuncCall& call) {
@@ -136,7 +136,9 @@ bool Verifier::SetKfuncResult(KfuncCall& call) {
   Register& r0 = reg(0);
   if (type == 0) return true;
   if (IsScalarType(btf, type)) {
-    r0 = Register::Unknown();
+    const bool locked =
+        call.Is(Kfunc::bpf_res_spin_lock) || call.Is(Kfunc::bpf_res_spin_lock_irqsave);
+    r0 = locked ? Register::Number(0) : Register::Unknown();
     return true;
   }
   if (btf.kind(type) != btf::Kind::kPtr) {
@@ -154,7 +156,10 @@ bool Verifier::SetKfuncResult(KfuncCall& call) {
     const uint32_t id = AcquireReference();
     if (maybe_null) r0.id = id;
     r0.ref_id = id;
+  } else if (call.has_root) {
+    MarkNonOwning(r0);
   }
+  if (r0.id == 0 && MayPointToLock(r0)) r0.id = NewId();
   return true;
 }
 
@@ -216,6 +221,22 @@ bool Verifier::SetSpecialResult(KfuncCall& call, bool* handled) {
     case Kfunc::bpf_obj_new_impl:
     case Kfunc::bpf_percpu_obj_new_impl:
       return SetNewObject(call);
+    case Kfunc::bpf_refcount_acquire_impl:
+      r0 = Register::Pointer(RegKind::kBtfId, kAlloc);
+      r0.btf = call.object_btf;
+      r0.btf_id = call.object_type;
+      return true;
+    case Kfunc::bpf_list_pop_front:
+    case Kfunc::bpf_list_pop_back:
+    case Kfunc::bpf_list_front:
+    case Kfunc::bpf_list_back:
+    case Kfunc::bpf_rbtree_remove:
+    case Kfunc::bpf_rbtree_first:
+    case Kfunc::bpf_rbtree_root:
+    case Kfunc::bpf_rbtree_left:
+    case Kfunc::bpf_rbtree_right:
+      r0 = NodeOf(call.root);
+      return true;
     case Kfunc::bpf_cast_to_kern_ctx:
       r0 = Register::Pointer(RegKind::kBtfId, kTrusted);
       r0.btf = kTargetBtf;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "btf/btf.h"
+#include "verifier/btf_walk.h"
 #include "verifier/kfunc_call.h"
 #include "verifier/verifier.h"
 
@@ -186,21 +187,83 @@ bool Verifier::CheckKfuncPointee(uint32_t index, const KfuncArg& arg, KfuncCall&
       call.map = r.map;
       call.map_uid = r.map_uid;
       return true;
-    case KfuncArg::Kind::kPointer:
-    case KfuncArg::Kind::kRefcounted:
-    case KfuncArg::Kind::kDynptr:
     case KfuncArg::Kind::kListHead:
+      return CheckGraphRoot(index, SpecialKind::kListHead, call);
     case KfuncArg::Kind::kListNode:
+      return CheckGraphNode(index, SpecialKind::kListNode, call);
     case KfuncArg::Kind::kRbRoot:
+      return CheckGraphRoot(index, SpecialKind::kRbRoot, call);
     case KfuncArg::Kind::kRbNode:
+      return CheckGraphNode(index, SpecialKind::kRbNode, call);
+    case KfuncArg::Kind::kRefcounted:
+      return CheckRefcounted(index, call);
+    case KfuncArg::Kind::kPointer:
+      return CheckKfuncObject(index, arg, call);
+    case KfuncArg::Kind::kIrqFlag:
+      return CheckIrqFlag(index, call);
+    case KfuncArg::Kind::kResSpinLock:
+      return CheckResilientLock(index, call);
+    case KfuncArg::Kind::kDynptr:
     case KfuncArg::Kind::kWorkqueue:
     case KfuncArg::Kind::kTimer:
     case KfuncArg::Kind::kTaskWork:
-    case KfuncArg::Kind::kIrqFlag:
-    case KfuncArg::Kind::kResSpinLock:
       return Reject(FindingCode::kKfuncArgUnmodelled, {index, call.spec().name});
   }
   return true;
+}
+
+// A pointer to one of the kernel's structs.
+bool Verifier::CheckKfuncObject(uint32_t index, const KfuncArg& arg, const KfuncCall& call) {
+  const int number = static_cast<int>(index) + 1;
+  const Register& r = reg(number);
+  const btf::Btf& btf = *program_.data().target_btf;
+  if (!IsStruct(btf, arg.pointee)) {
+    return Reject(FindingCode::kKfuncPointerType,
+                  {call.spec().name, index, KindText(btf, arg.pointee), btf.name(arg.pointee)});
+  }
+  const bool unsafe = (r.flags & ~kTrustedFlags) != 0 && (r.flags & kRcu) == 0;
+  if (r.kind == RegKind::kBtfId && unsafe) {
+    Register plain = r;
+    plain.flags &= kTrustedFlags;
+    return Reject(FindingCode::kKfuncObjectExpected, {index, KindName(r), KindName(plain)});
+  }
+  const uint32_t have = KernelTypeOf(r);
+  const btf::Btf* of = r.kind == RegKind::kBtfId ? BtfOf(r.btf) : &btf;
+  if (have == 0 || of == nullptr) return Reject(FindingCode::kKfuncNoTargetBtf, {});
+  const std::string_view have_name = of->name(have);
+  const std::string_view need_name = btf.name(arg.pointee);
+  // Linux: btf_is_projection_of and btf_type_ids_nocast_alias.
+  const bool projection = (need_name == "__sk_buff" && have_name == "sk_buff") ||
+                          (need_name == "xdp_md" && have_name == "xdp_buff");
+  const auto alias = [](std::string_view a, std::string_view b) {
+    constexpr std::string_view kInit = "___init";
+    return a.size() == b.size() + kInit.size() && a.starts_with(b) && a.ends_with(kInit);
+  };
+  const bool strict = (call.Has(kfunc::kRelease) && r.ref_id != 0) ||
+                      (of == &btf && (alias(have_name, need_name) || alias(need_name, have_name)));
+  const bool same = of == &btf && StructMatches(btf, have, static_cast<uint32_t>(r.off),
+                                                arg.pointee, strict, (r.flags & kAlloc) == 0);
+  if (same || projection) return true;
+  return Reject(FindingCode::kKfuncObjectType, {call.spec().name, index, KindText(btf, arg.pointee),
+                                                need_name, number, KindText(*of, have), have_name});
+}
+
+// The kernel's struct behind a register that stands for one; 0 if unknown.
+uint32_t Verifier::KernelTypeOf(const Register& r) {
+  switch (r.kind) {
+    case RegKind::kBtfId:
+      return r.btf_id;
+    case RegKind::kSocket:
+      return TargetStruct("sock");
+    case RegKind::kSockCommon:
+      return TargetStruct("sock_common");
+    case RegKind::kTcpSock:
+      return TargetStruct("tcp_sock");
+    case RegKind::kMapPointer:
+      return TargetStruct("bpf_map");
+    default:
+      return 0;
+  }
 }
 
 // An object of the program's own that is given back.

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "verifier/kfunc_prototype.h"
+#include "verifier/special_fields.h"
 
 namespace skep::verifier {
 
@@ -29,6 +30,8 @@ struct KfuncCall {
   uint32_t object_btf = 0;    // the object argument: as in Register::btf
   uint32_t object_type = 0;   // its struct
   uint32_t context_type = 0;  // bpf_cast_to_kern_ctx
+  bool has_root = false;
+  SpecialField root;  // the list or tree argument
   // The iterator argument of next and destroy.
   uint32_t iterator_frame = 0;
   uint32_t iterator_slot = 0;

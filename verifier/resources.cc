@@ -140,6 +140,10 @@ const SpecialField* Verifier::FieldAt(int number, SpecialKind kind) {
   return field;
 }
 
+uint64_t Verifier::LockHolderOf(const Register& r) {
+  return r.kind == RegKind::kMapValue ? uint64_t{r.map} + 1 : uint64_t{1} << 32 | r.btf;
+}
+
 // Takes or gives back the lock that register `number` points to.
 //
 // Sound because: the id of the pointer and what it points into (a map, the
@@ -152,8 +156,7 @@ bool Verifier::ProcessLock(int number, ReferenceKind kind, bool take) {
     return false;
   }
   const Register& r = reg(number);
-  const uint64_t holder =
-      r.kind == RegKind::kMapValue ? uint64_t{r.map} + 1 : uint64_t{1} << 32 | r.btf;
+  const uint64_t holder = LockHolderOf(r);
   const auto same = [&](const Reference& held) { return held.id == r.id && held.lock == holder; };
   if (take) {
     for (const Reference& held : s.refs) {

@@ -460,6 +460,8 @@ class Verifier {
   bool MayPointToLock(const Register& reg);
   const SpecialField* FieldAt(int reg, SpecialKind kind);
   bool ProcessLock(int reg, ReferenceKind kind, bool take);
+  // In Reference::lock: the map or BTF that a pointer to a lock points into.
+  static uint64_t LockHolderOf(const Register& reg);
 
   // ---- calls_kernel.cc: helpers that take or give kernel objects
   std::string_view TargetName() const;
@@ -547,6 +549,8 @@ class Verifier {
   bool CheckKfuncPointer(uint32_t index, const KfuncArg& arg, KfuncCall& call, bool* with_size);
   bool CheckKfuncOffset(int number, bool releases);
   bool CheckKfuncPointee(uint32_t index, const KfuncArg& arg, KfuncCall& call);
+  bool CheckKfuncObject(uint32_t index, const KfuncArg& arg, const KfuncCall& call);
+  uint32_t KernelTypeOf(const Register& r);
   bool CheckKfuncDrop(uint32_t index, KfuncCall& call);
   bool CheckKfuncMemory(uint32_t index, KfuncCall& call, bool* with_size);
   bool CheckKfuncSizedMemory(int number);
@@ -575,6 +579,20 @@ class Verifier {
 
   // ---- graphs.cc
   bool InGraphCallback() const;
+  bool IsLockHeldFor(const Register& r);
+  bool CheckGraphRoot(uint32_t index, SpecialKind kind, KfuncCall& call);
+  bool CheckGraphNode(uint32_t index, SpecialKind kind, KfuncCall& call);
+  bool CheckRefcounted(uint32_t index, KfuncCall& call);
+  static Register NodeOf(const SpecialField& root);
+  void MarkNonOwning(Register& r);
+  bool GiveToGraph(const KfuncCall& call);
+  bool CallLess(const KfuncCall& call);
+
+  // ---- sections.cc
+  bool CheckIrqFlag(uint32_t index, const KfuncCall& call);
+  bool RestoreIrq(uint32_t id);
+  bool CheckResilientLock(uint32_t index, const KfuncCall& call);
+  bool ForkFailedLock(const KfuncCall& call);
 
   // ---- shared by the groups
   State& state() { return *current_; }

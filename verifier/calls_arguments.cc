@@ -280,6 +280,7 @@ bool Verifier::CheckArgumentMemory(const HelperSpec& helper, int index, const Ar
       call.map_uid = r.map_uid;
       return true;
     case ArgKind::kSpinLock:
+      if (InGraphCallback()) return Reject(FindingCode::kGraphSpinInCallback, {});
       return ProcessLock(number, ReferenceKind::kSpinLock, helper.id == kSpinLock);
     default:
       return true;

@@ -50,7 +50,12 @@ bool Verifier::CallKfunc(const DecodedInsn& insn, bool* path_ends) {
   KfuncCall call;
   call.prototype = &prototype;
   if (!ForkFailedLock(call) || !CheckKfuncArguments(call)) return false;
-  if (!CallLess(call) || !EnterOrLeaveSections(call)) return false;
+  if (!CallLess(call)) return false;
+  if (call.Is(Kfunc::bpf_wq_set_callback_impl) &&
+      !CallBackLater(reg(1), call.callback, true, 0, 0)) {
+    return false;
+  }
+  if (!EnterOrLeaveSections(call)) return false;
   if (!ReleaseKfuncArgument(call)) return false;
   if (call.Is(Kfunc::bpf_throw)) {
     *path_ends = true;
@@ -242,12 +247,33 @@ bool Verifier::SetSpecialResult(KfuncCall& call, bool* handled) {
       r0.btf = kTargetBtf;
       r0.btf_id = call.context_type;
       return true;
+    case Kfunc::bpf_dynptr_slice:
+    case Kfunc::bpf_dynptr_slice_rdwr:
+      return SetSlice(call);
     case Kfunc::bpf_rdonly_cast:
       return SetCast(call);
     default:
       *handled = false;
       return true;
   }
+}
+
+// Memory of a dynptr. That of a ring buffer's record ends with the record.
+bool Verifier::SetSlice(const KfuncCall& call) {
+  const bool read_only = call.Is(Kfunc::bpf_dynptr_slice);
+  if (!read_only && !PacketIsWritable(type_->packet)) {
+    return Reject(FindingCode::kKfuncPacketReadOnly, {});
+  }
+  if (!call.has_constant || call.constant > std::numeric_limits<uint32_t>::max()) {
+    return Reject(FindingCode::kKfuncUnmodelled, {call.spec().name});
+  }
+  Register& r0 = reg(0);
+  r0 = Register::Pointer(RegKind::kMemory, call.dynptr_flags);
+  if (read_only) r0.flags |= kReadOnly;
+  r0.size = static_cast<uint32_t>(call.constant);
+  r0.dynptr = call.dynptr;
+  r0.ref_id = call.dynptr_ref;
+  return true;
 }
 
 bool Verifier::SetCast(const KfuncCall& call) {

@@ -183,10 +183,11 @@ bool Verifier::CheckKfuncPointee(uint32_t index, const KfuncArg& arg, KfuncCall&
       }
       return CheckConstString(number, nullptr, nullptr);
     case KfuncArg::Kind::kMap:
-      call.has_map = true;
-      call.map = r.map;
-      call.map_uid = r.map_uid;
-      return true;
+      return CheckKfuncMap(index, call);
+    case KfuncArg::Kind::kDynptr:
+      return CheckKfuncDynptr(index, arg, call);
+    case KfuncArg::Kind::kWorkqueue:
+      return CheckKfuncWorkqueue(index, call);
     case KfuncArg::Kind::kListHead:
       return CheckGraphRoot(index, SpecialKind::kListHead, call);
     case KfuncArg::Kind::kListNode:
@@ -203,13 +204,64 @@ bool Verifier::CheckKfuncPointee(uint32_t index, const KfuncArg& arg, KfuncCall&
       return CheckIrqFlag(index, call);
     case KfuncArg::Kind::kResSpinLock:
       return CheckResilientLock(index, call);
-    case KfuncArg::Kind::kDynptr:
-    case KfuncArg::Kind::kWorkqueue:
     case KfuncArg::Kind::kTimer:
     case KfuncArg::Kind::kTaskWork:
       return Reject(FindingCode::kKfuncArgUnmodelled, {index, call.spec().name});
   }
   return true;
+}
+
+bool Verifier::CheckKfuncMap(uint32_t index, KfuncCall& call) {
+  const Register& r = reg(static_cast<int>(index) + 1);
+  const bool other = call.map != r.map || call.map_uid != r.map_uid;
+  if (call.has_map && records_[r.map].Has(MaskOf(SpecialKind::kWorkqueue)) && other) {
+    return Reject(FindingCode::kKfuncOtherMap, {call.map_uid, r.map_uid});
+  }
+  call.has_map = true;
+  call.map = r.map;
+  call.map_uid = r.map_uid;
+  return true;
+}
+
+bool Verifier::CheckKfuncWorkqueue(uint32_t index, KfuncCall& call) {
+  const int number = static_cast<int>(index) + 1;
+  const Register& r = reg(number);
+  if (r.kind != RegKind::kMapValue || r.flags != 0) {
+    return Reject(FindingCode::kKfuncNotMapValue, {index});
+  }
+  if (FieldAt(number, SpecialKind::kWorkqueue) == nullptr) return false;
+  call.has_map = true;
+  call.map = r.map;
+  call.map_uid = r.map_uid;
+  return true;
+}
+
+bool Verifier::CheckKfuncDynptr(uint32_t index, const KfuncArg& arg, KfuncCall& call) {
+  const int number = static_cast<int>(index) + 1;
+  const Register& r = reg(number);
+  if (r.kind != RegKind::kStack && r.kind != RegKind::kDynptr) {
+    return Reject(FindingCode::kKfuncNotDynptr, {index});
+  }
+  if (!arg.uninitialised) {
+    if (!UseDynptr(number, index, 0, true)) return false;
+    const Register& dynptr = *DynptrAt(number);
+    call.dynptr = dynptr.id;
+    call.dynptr_ref = dynptr.ref_id;
+    call.dynptr_flags = dynptr.flags & kDynptrTypes;
+    return true;
+  }
+  switch (call.spec().id) {
+    case Kfunc::bpf_dynptr_from_skb:
+      return InitDynptr(number, kDynptrSkb, 0);
+    case Kfunc::bpf_dynptr_from_skb_meta:
+      return InitDynptr(number, kDynptrSkbMeta, 0);
+    case Kfunc::bpf_dynptr_from_xdp:
+      return InitDynptr(number, kDynptrXdp, 0);
+    case Kfunc::bpf_dynptr_clone:
+      return InitDynptr(number, call.dynptr_flags, call.dynptr_ref);
+    default:
+      return Reject(FindingCode::kKfuncUnmodelled, {call.spec().name});
+  }
 }
 
 // A pointer to one of the kernel's structs.

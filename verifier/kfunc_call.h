@@ -30,6 +30,10 @@ struct KfuncCall {
   uint32_t object_btf = 0;    // the object argument: as in Register::btf
   uint32_t object_type = 0;   // its struct
   uint32_t context_type = 0;  // bpf_cast_to_kern_ctx
+  // The dynptr that the call reads.
+  uint32_t dynptr = 0;
+  uint32_t dynptr_ref = 0;
+  uint16_t dynptr_flags = 0;
   bool has_root = false;
   SpecialField root;  // the list or tree argument
   // The iterator argument of next and destroy.

@@ -551,6 +551,10 @@ class Verifier {
   bool CheckKfuncPointee(uint32_t index, const KfuncArg& arg, KfuncCall& call);
   bool CheckKfuncObject(uint32_t index, const KfuncArg& arg, const KfuncCall& call);
   uint32_t KernelTypeOf(const Register& r);
+  bool CheckKfuncDynptr(uint32_t index, const KfuncArg& arg, KfuncCall& call);
+  bool CheckKfuncMap(uint32_t index, KfuncCall& call);
+  bool CheckKfuncWorkqueue(uint32_t index, KfuncCall& call);
+  bool SetSlice(const KfuncCall& call);
   bool CheckKfuncDrop(uint32_t index, KfuncCall& call);
   bool CheckKfuncMemory(uint32_t index, KfuncCall& call, bool* with_size);
   bool CheckKfuncSizedMemory(int number);

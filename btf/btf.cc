@@ -164,9 +164,23 @@ uint32_t Btf::Find(std::string_view name, Kind wanted) const {
   if (base_ != nullptr) {
     if (const uint32_t id = base_->Find(name, wanted); id != 0) return id;
   }
-  for (uint32_t id = first_id_; id < type_count(); ++id)
+  for (uint32_t i = names_.First(name); i != NameIndex::kEnd; i = names_.Next(i)) {
+    const uint32_t id = first_id_ + i;
     if (kind(id) == wanted && this->name(id) == name) return id;
+  }
   return 0;
+}
+
+std::vector<uint32_t> Btf::FindFlavours(std::string_view name, size_t limit) const {
+  std::vector<uint32_t> ids;
+  if (base_ != nullptr) ids = base_->FindFlavours(name, limit);
+  if (!ids.empty()) return ids;
+  const std::string_view essential = EssentialName(name);
+  for (uint32_t i = names_.First(name); i != NameIndex::kEnd && ids.size() < limit;
+       i = names_.Next(i)) {
+    if (EssentialName(this->name(first_id_ + i)) == essential) ids.push_back(first_id_ + i);
+  }
+  return ids;
 }
 
 std::vector<std::byte> Btf::Serialize() const {

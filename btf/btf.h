@@ -28,6 +28,8 @@
 
 #include "skep/result.h"
 
+#include "btf/name_index.h"
+
 namespace skep::btf {
 
 // Linux's BTF_KIND_*.
@@ -143,8 +145,13 @@ class Btf {
   // Bytes that an object of this type takes; nothing for void, functions,
   // forward declarations and tags.
   std::optional<uint32_t> SizeOf(uint32_t id) const;
-  // The first type of this kind and name; 0 if there is none.
+  // The first type of this kind and name; 0 if there is none. Constant time, as
+  // long as few types share the name.
   uint32_t Find(std::string_view name, Kind kind) const;
+  // The types with a name whose essential part (btf/name_index.h) is that of
+  // `name`, of any kind, ascending: those of the base or, if it has none, its
+  // own. Stops after `limit` of them.
+  std::vector<uint32_t> FindFlavours(std::string_view name, size_t limit) const;
 
   // The string at `offset` of the string section, cut at 4,096 bytes; empty if
   // it lies outside.
@@ -176,6 +183,7 @@ class Btf {
   std::vector<uint32_t> starts_;  // index into words_, by id - first_id_
   std::vector<uint32_t> sizes_;   // resolved size or kNoSize, by id - first_id_
   std::vector<char> strings_;     // ends in NUL
+  NameIndex names_;               // entries are ids less first_id_
 };
 
 }  // namespace skep::btf

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Btf::Parse, in three passes over the words, each linear:
+// Btf::Parse, in four passes over the words, each linear:
 //   1. the header: sections inside the bytes, no gaps, no overlaps;
 //   2. every type alone: kind, sizes, flags, names, ids in range;
 //   3. what types say together: chains end, sizes follow, targets have the
 //      right kind. Depth-first over ids with a stack of our own, since nesting
-//      is as deep as the file wants it.
+//      is as deep as the file wants it;
+//   4. the index of names.
 // A type is refused where Linux refuses it (kernel/bpf/btf.c behaviour), except
 // that an object file may have what Origin lists.
 #include <cerrno>
@@ -59,6 +60,7 @@ Result<std::shared_ptr<const Btf>> BtfParser::Parse(std::span<const std::byte> b
   SKEP_TRY_VOID(Resolve());
   SKEP_TRY_VOID(CheckReferences());
   if (origin_ == Origin::kKernel) SKEP_TRY_VOID(CheckLinuxRules(*btf_));
+  IndexNames();
   return std::shared_ptr<const Btf>(std::move(btf_));
 }
 
@@ -296,6 +298,12 @@ Result<void> BtfParser::CheckDeclTag(uint32_t id, uint32_t target) {
   if (static_cast<uint32_t>(component) >= btf_->type(owner).vlen)
     return At(id, fmt::format("component {} does not exist", component));
   return {};
+}
+
+void BtfParser::IndexNames() {
+  btf_->names_.Reserve(static_cast<uint32_t>(btf_->starts_.size()));
+  for (uint32_t id = btf_->type_count(); id-- > btf_->first_id_;)
+    btf_->names_.Add(id - btf_->first_id_, btf_->name(id));
 }
 
 Result<std::shared_ptr<const Btf>> Btf::Parse(std::span<const std::byte> bytes, Origin origin,

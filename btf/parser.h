@@ -33,6 +33,7 @@ class BtfParser {
   Result<void> CheckReferences();
   Result<void> CheckReference(uint32_t id, const Type& type);
   Result<void> CheckDeclTag(uint32_t id, uint32_t target);
+  void IndexNames();
 
   // ---- parse_types.cc; `w` are the words of the type
   Result<void> CheckTypesAlone();

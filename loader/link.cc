@@ -11,6 +11,7 @@
 #include <elf.h>
 #include <fmt/format.h>
 
+#include "loader/core_apply.h"
 #include "loader/section_rules.h"
 
 namespace skep::loader {
@@ -52,7 +53,6 @@ class Linker {
 
   Result<void> PlaceAll(uint32_t entry);
   Result<uint32_t> Place(uint32_t function);
-  Result<void> CheckCoreRelocations(const Function& function) const;
   Result<void> ResolveSlot(Frame& frame, const Relocation* relocation);
   Result<void> ResolveCall(const Frame& frame, Insn& insn, const Relocation* relocation);
   Result<void> ResolveWideLoad(const Frame& frame, Insn* insn, const Relocation* relocation);
@@ -84,6 +84,7 @@ class Linker {
   std::unordered_map<uint32_t, uint32_t> base_of_;  // by function
   std::vector<Frame> pending_;
   std::vector<uint32_t> inner_targets_;  // calls into the caller's own function
+  std::vector<UnresolvedRelocation> unresolved_;
   std::vector<MapSpec> maps_;
   std::unordered_map<uint32_t, uint32_t> map_index_;  // by spec
 };
@@ -125,6 +126,7 @@ Result<Program> Linker::Link(uint32_t entry) {
   SKEP_TRY_VOID(MakeLines(data));
   data.insns = std::move(insns_);
   data.maps = std::move(maps_);
+  data.unresolved_relocations = std::move(unresolved_);
   return Program::Create(std::move(data));
 }
 
@@ -161,12 +163,16 @@ Result<uint32_t> Linker::Place(uint32_t index) {
     return Error{ErrorCode::kResourceLimit, fmt::format("more than {} instructions", kMaxSlots),
                  E2BIG};
   SKEP_TRY_VOID(budget_.Take(uint64_t{f.count} * kInsnSize + sizeof(Subprogram) + f.name.size()));
-  SKEP_TRY_VOID(CheckCoreRelocations(f));
 
   const auto base = static_cast<uint32_t>(insns_.size());
   insns_.resize(insns_.size() + f.count);
   std::memcpy(insns_.data() + base, section(f).data.data() + uint64_t{f.start} * kInsnSize,
               uint64_t{f.count} * kInsnSize);
+  auto applied = ApplyCore(object_, f, base, std::span(insns_).subspan(base), budget_, unresolved_);
+  // The program's own code needs no name in front of the instruction.
+  if (!applied && base != 0)
+    return std::move(applied).error().At(fmt::format("function {}", f.name));
+  if (!applied) return std::move(applied).error();
   placed_.push_back({index, base});
   base_of_.emplace(index, base);
 
@@ -176,19 +182,6 @@ Result<uint32_t> Linker::Place(uint32_t index) {
       [](const Relocation& relocation, uint64_t offset) { return relocation.offset < offset; });
   pending_.push_back({placed_.back(), 0, static_cast<size_t>(first - relocations.begin())});
   return base;
-}
-
-Result<void> Linker::CheckCoreRelocations(const Function& f) const {
-  const auto& records = object_.types.sections[f.section].core_relocations;
-  const uint64_t start = uint64_t{f.start} * kInsnSize;
-  const auto it = std::lower_bound(
-      records.begin(), records.end(), start,
-      [](const btf::CoreRelocation& r, uint64_t offset) { return r.insn_offset < offset; });
-  if (it == records.end() || it->insn_offset >= start + uint64_t{f.count} * kInsnSize) return {};
-  const uint32_t slot = it->insn_offset / kInsnSize - f.start;
-  return Unsupported(fmt::format("{}CO-RE relocation at insn {} is not supported yet",
-                                 placed_.empty() ? "" : fmt::format("function {}: ", f.name),
-                                 slot));
 }
 
 // Resolves the instruction at frame.slot and moves on. `frame` is not used

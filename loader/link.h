@@ -16,6 +16,7 @@
 #include "skep/program.h"
 #include "skep/result.h"
 
+#include "loader/core_table.h"
 #include "loader/elf_file.h"
 #include "loader/externs.h"
 #include "loader/functions.h"
@@ -33,6 +34,7 @@ struct ObjectFile {
   ExternTable externs;
   std::string license;
   ObjectOptions options{};
+  CoreTable core{};  // against options.target_btf
 };
 
 // How many bytes all programs of an object may take together. Each of them has

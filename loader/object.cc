@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <memory>
+#include <set>
 #include <utility>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "skep/program.h"
 
-#include "base/byte_reader.h"
+#include "loader/core_apply.h"
 #include "loader/link.h"
+#include "loader/read_file.h"
 #include "loader/section_rules.h"
+#include "loader/target_need.h"
 
 namespace skep {
 
@@ -25,13 +22,14 @@ struct Object::Data {
   std::vector<MapSpec> maps;
   std::shared_ptr<const btf::Btf> btf;
   std::string license;
-  size_t core_relocations = 0;
+  std::set<std::string, std::less<>> names;  // what the next one views
+  std::vector<CoreRelocationInfo> core_relocations;
+  bool needs_target_btf = false;
 };
 
 namespace loader {
 namespace {
 
-constexpr uint64_t kMaxFileSize = 1u << 30;
 constexpr size_t kMaxLicense = 63;  // as libbpf keeps
 
 // What linked programs may take together: so many times the file's size, where
@@ -69,9 +67,10 @@ Result<ObjectFile> TakeApart(std::span<const std::byte> bytes, std::string_view 
   SKEP_TRY(MapTable maps, ReadMaps(elf, types, functions, object_name));
   SKEP_TRY(ExternTable externs, ExternTable::Read(elf, types, options, object_name, maps));
   SKEP_TRY(std::string license, ReadLicense(elf));
+  CoreTable core = CoreTable::Resolve(types, options.target_btf.get());
   return ObjectFile{std::move(elf),  std::move(types),   std::move(functions),
                     std::move(maps), std::move(externs), std::move(license),
-                    options};
+                    options,         std::move(core)};
 }
 
 std::vector<ObjectProgram> LinkAll(const ObjectFile& object, uint64_t file_size) {
@@ -90,39 +89,6 @@ std::vector<ObjectProgram> LinkAll(const ObjectFile& object, uint64_t file_size)
   return programs;
 }
 
-Error SystemError(const std::string& path, const char* what) {
-  const int code = errno;
-  return {ErrorCode::kSystem, fmt::format("{}: cannot {}: {}", path, what, std::strerror(code)),
-          code};
-}
-
-Result<std::vector<std::byte>> ReadFile(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return SystemError(path, "open");
-  struct Closer {
-    int fd;
-    ~Closer() { close(fd); }
-  } closer{fd};
-  struct stat status {};
-  if (fstat(fd, &status) != 0) return SystemError(path, "stat");
-  if (!S_ISREG(status.st_mode))
-    return Error{ErrorCode::kSystem, fmt::format("{}: not a regular file", path), EINVAL};
-  if (static_cast<uint64_t>(status.st_size) > kMaxFileSize)
-    return Error{ErrorCode::kResourceLimit,
-                 fmt::format("{}: {} bytes, need at most {}", path, status.st_size, kMaxFileSize)};
-  std::vector<std::byte> bytes(static_cast<size_t>(status.st_size));
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t n = read(fd, bytes.data() + done, bytes.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return SystemError(path, "read");
-    if (n == 0) break;
-    done += static_cast<size_t>(n);
-  }
-  bytes.resize(done);
-  return bytes;
-}
-
 }  // namespace
 }  // namespace loader
 
@@ -137,9 +103,10 @@ Result<Object> Object::Parse(std::span<const std::byte> bytes, const std::string
   if (!object) return std::move(object).error().At(name);
   auto data = std::make_shared<Data>();
   data->name = name;
-  for (const loader::SectionTypes& section : object->types.sections) {
-    data->core_relocations += section.core_relocations.size();
-  }
+  data->core_relocations = loader::ListCore(*object);
+  for (CoreRelocationInfo& info : data->core_relocations)
+    info.function = *data->names.emplace(info.function).first;
+  data->needs_target_btf = loader::NeedsTargetBtf(*object);
   data->programs = loader::LinkAll(*object, bytes.size());
   data->maps = std::move(object->maps.specs);
   data->btf = std::move(object->types.btf);
@@ -156,7 +123,10 @@ Object Object::FromPrograms(std::string name, std::vector<ObjectProgram> program
   return Object(std::move(data));
 }
 
-size_t Object::core_relocation_count() const { return data_->core_relocations; }
+std::span<const CoreRelocationInfo> Object::core_relocations() const {
+  return data_->core_relocations;
+}
+bool Object::needs_target_btf() const { return data_->needs_target_btf; }
 const std::string& Object::name() const { return data_->name; }
 std::span<const ObjectProgram> Object::programs() const { return data_->programs; }
 std::span<const MapSpec> Object::maps() const { return data_->maps; }

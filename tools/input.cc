@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/input.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include <pcap/pcap.h>
@@ -60,20 +63,15 @@ Result<std::vector<std::byte>> ReadFile(const std::string& path, size_t limit) {
   return bytes;
 }
 
-Result<Input> OpenInput(const std::string& path, const TargetOptions& target) {
-  SKEP_TRY(auto bytes, ReadFile(path));
-  if (IsElf(bytes)) {
-    SKEP_TRY(const ObjectOptions options, ReadTarget(target));
-    SKEP_TRY(auto object, Object::Parse(bytes, path, options));
-    return Input{std::move(object), std::nullopt};
-  }
-  if (!LooksLikeText(bytes)) {
-    return Error{ErrorCode::kMalformedObject,
-                 path + ": neither an ELF object nor a test file (.ebpf, .data)"};
-  }
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+namespace {
+
+Result<Input> OpenTest(std::string_view text, const std::string& path,
+                       const TargetOptions& target) {
   SKEP_TRY(auto test, ParseTestFile(text, path));
   if (!test.load_error.empty()) return Error{ErrorCode::kMalformedObject, test.load_error};
+  if (!target.btf.empty() || NeedsTargetBtf(test.program)) {
+    SKEP_TRY(test.program.target_btf, ReadTargetBtf(target));
+  }
   std::vector<ObjectProgram> programs;
   programs.push_back({.name = test.program.name,
                       .section = test.program.section,
@@ -81,6 +79,39 @@ Result<Input> OpenInput(const std::string& path, const TargetOptions& target) {
                       .type = test.program.type});
   Object object = Object::FromPrograms(path, std::move(programs), test.program.maps);
   return Input{std::move(object), std::move(test)};
+}
+
+// What an object refers to is known once it is read, and reading it is cheap
+// beside reading a kernel's BTF.
+Result<Input> OpenObject(std::span<const std::byte> bytes, const std::string& path,
+                         const TargetOptions& target) {
+  SKEP_TRY(ObjectOptions options, ReadTarget(target));
+  if (!target.btf.empty()) {
+    SKEP_TRY(options.target_btf, ReadTargetBtf(target));
+  }
+  SKEP_TRY(auto object, Object::Parse(bytes, path, options));
+  const bool needed = object.needs_target_btf() ||
+                      std::any_of(object.programs().begin(), object.programs().end(),
+                                  [](const ObjectProgram& entry) {
+                                    return entry.program && NeedsTargetBtf(entry.program->data());
+                                  });
+  if (options.target_btf != nullptr || !needed) return Input{std::move(object), std::nullopt};
+  SKEP_TRY(options.target_btf, ReadTargetBtf(target));
+  if (options.target_btf == nullptr) return Input{std::move(object), std::nullopt};
+  SKEP_TRY(auto linked, Object::Parse(bytes, path, options));
+  return Input{std::move(linked), std::nullopt};
+}
+
+}  // namespace
+
+Result<Input> OpenInput(const std::string& path, const TargetOptions& target) {
+  SKEP_TRY(auto bytes, ReadFile(path));
+  if (IsElf(bytes)) return OpenObject(bytes, path, target);
+  if (!LooksLikeText(bytes)) {
+    return Error{ErrorCode::kMalformedObject,
+                 path + ": neither an ELF object nor a test file (.ebpf, .data)"};
+  }
+  return OpenTest({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path, target);
 }
 
 Result<ProgramTypeId> ParseProgramType(const std::string& text) {

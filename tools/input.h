@@ -27,7 +27,8 @@ struct Input {
 };
 
 // Reads an ELF object or a test file, told apart by their first bytes. Objects
-// are linked against `target`.
+// are linked against `target`; its BTF is read if they refer to it, or if the
+// command line names one.
 Result<Input> OpenInput(const std::string& path, const TargetOptions& target);
 
 // The program type that a name (as bpftool prints it) or number stands for.

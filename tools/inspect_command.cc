@@ -70,6 +70,40 @@ Json MapJson(const MapSpec& map) {
   return json;
 }
 
+// "struct task_struct", "int", "enum (unnamed)".
+std::string TypeText(const Object& object, uint32_t id) {
+  const btf::Btf& btf = *object.btf();  // records come from BTF
+  const std::string_view name = btf.name(id);
+  std::string out(btf.kind(id) == btf::Kind::kInt ? "" : btf::KindName(btf.kind(id)));
+  if (!out.empty()) out += ' ';
+  return out + (name.empty() ? "(unnamed)" : std::string(name));
+}
+
+Json CoreJson(const Object& object) {
+  Json rows = Json::array();
+  for (const CoreRelocationInfo& core : object.core_relocations()) {
+    Json row = {{"function", core.function}, {"insn", core.insn},
+                {"kind", core.kind},         {"type", TypeText(object, core.type_id)},
+                {"access", core.access},     {"value", nullptr}};
+    if (core.found) row["value"] = core.value;
+    if (!core.problem.empty()) row["error"] = core.problem;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::string CoreText(const Object& object) {
+  std::vector<std::vector<std::string>> rows = {
+      {"FUNCTION", "INSN", "CO-RE", "TYPE", "ACCESS", "VALUE"}};
+  for (const CoreRelocationInfo& core : object.core_relocations()) {
+    std::string value = core.found ? std::to_string(core.value) : "not in the target";
+    if (!core.problem.empty()) value = core.problem;
+    rows.push_back({std::string(core.function), std::to_string(core.insn), std::string(core.kind),
+                    TypeText(object, core.type_id), std::string(core.access), value});
+  }
+  return rows.size() == 1 ? std::string() : "\n" + Table(rows);
+}
+
 Json ToJson(const Object& object) {
   Json programs = Json::array();
   for (const ObjectProgram& entry : object.programs()) programs.push_back(ProgramJson(entry));
@@ -79,7 +113,7 @@ Json ToJson(const Object& object) {
   if (object.btf() != nullptr) btf = {{"types", object.btf()->type_count() - 1}};
   return {{"object", object.name()},         {"license", object.license()},
           {"programs", std::move(programs)}, {"maps", std::move(maps)},
-          {"btf", std::move(btf)},           {"core_relocations", object.core_relocation_count()}};
+          {"btf", std::move(btf)},           {"core_relocations", CoreJson(object)}};
 }
 
 std::string ToText(const Object& object) {
@@ -88,7 +122,7 @@ std::string ToText(const Object& object) {
   out += "btf: " + (object.btf() == nullptr
                         ? std::string("none")
                         : std::to_string(object.btf()->type_count() - 1) + " types");
-  out += ", CO-RE relocations: " + std::to_string(object.core_relocation_count()) + "\n\n";
+  out += ", CO-RE relocations: " + std::to_string(object.core_relocations().size()) + "\n\n";
   std::vector<std::vector<std::string>> rows = {{"PROGRAM", "SECTION", "TYPE", "INSNS", "MAPS"}};
   for (const ObjectProgram& entry : object.programs()) {
     std::string insns = "-", maps = entry.program ? std::string() : entry.program.error().message;
@@ -106,7 +140,7 @@ std::string ToText(const Object& object) {
                     std::to_string(map.value_size), std::to_string(map.max_entries),
                     std::to_string(map.flags)});
   }
-  return out + Table(rows);
+  return out + Table(rows) + CoreText(object);
 }
 
 int InspectCommand(const InspectOptions& options) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/target.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -12,20 +13,36 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "btf/btf.h"
-#include "tools/input.h"
+#include "skep/helper.h"
+
+#include "helpers/helper_table.h"
 
 namespace skep::tools {
 namespace {
 
-constexpr const char* kKernelBtf = "/sys/kernel/btf/vmlinux";
 constexpr const char* kKernelSymbols = "/proc/kallsyms";
-constexpr size_t kMaxBtf = 64u << 20;
 constexpr size_t kMaxConfig = 16u << 20;
 
-Result<std::shared_ptr<const btf::Btf>> ReadBtf(const std::string& path) {
-  SKEP_TRY(const auto bytes, ReadFile(path, kMaxBtf));
-  return btf::Btf::Parse(bytes, btf::Origin::kKernel).At(path);
+constexpr uint8_t kCodeCall = 0x85;
+constexpr uint8_t kCodeWideLoad = 0x18;
+
+bool SpeaksOfKernelTypes(const HelperSpec& helper) {
+  if (helper.returns == ReturnKind::kBtfId || helper.returns == ReturnKind::kMemOrBtfId)
+    return true;
+  return std::any_of(helper.args.begin(), helper.args.end(), [](const ArgSpec& arg) {
+    return arg.kind == ArgKind::kBtfId || arg.kind == ArgKind::kPercpuBtfId;
+  });
+}
+
+bool SpeaksOfKernelTypes(const Insn& insn) {
+  if (insn.code == kCodeWideLoad) return insn.src == kPseudoBtfId;
+  if (insn.code != kCodeCall) return false;
+  if (insn.src == kCallKfunc) return true;
+  if (insn.src != kCallHelper) return false;
+  const auto table = HelperTable();
+  return std::any_of(table.begin(), table.end(), [&](const HelperSpec& helper) {
+    return helper.id == static_cast<uint32_t>(insn.imm) && SpeaksOfKernelTypes(helper);
+  });
 }
 
 struct GzCloser {
@@ -72,7 +89,7 @@ std::string RunningConfig(const utsname& names) {
 
 void AddTargetOptions(CLI::App* command, TargetOptions& options) {
   command->add_option("--btf", options.btf,
-                      "BTF of the target kernel; else " + std::string(kKernelBtf));
+                      "BTF of the target kernel; else " + std::string(kKernelBtfPath));
   command->add_option("--kconfig", options.kconfig,
                       "Configuration of the target kernel; else that of the running one");
 }
@@ -81,11 +98,6 @@ Result<ObjectOptions> ReadTarget(const TargetOptions& options) {
   ObjectOptions target;
   utsname names{};
   uname(&names);
-  if (!options.btf.empty()) {
-    SKEP_TRY(target.target_btf, ReadBtf(options.btf));
-  } else if (access(kKernelBtf, R_OK) == 0) {
-    SKEP_TRY(target.target_btf, ReadBtf(kKernelBtf));
-  }
   if (!options.kconfig.empty()) {
     SKEP_TRY(target.kconfig, ReadConfig(options.kconfig));
   } else {
@@ -94,6 +106,20 @@ Result<ObjectOptions> ReadTarget(const TargetOptions& options) {
   target.kernel_version = KernelVersion(names);
   if (access(kKernelSymbols, R_OK) == 0) target.kallsyms = kKernelSymbols;
   return target;
+}
+
+Result<std::shared_ptr<const btf::Btf>> ReadTargetBtf(const TargetOptions& options) {
+  if (!options.btf.empty()) return OpenBtf(options.btf);
+  if (access(kKernelBtfPath, R_OK) != 0) return std::shared_ptr<const btf::Btf>();
+  return OpenBtf(kKernelBtfPath);
+}
+
+bool NeedsTargetBtf(const ProgramData& program) {
+  const ProgramTypeId type = program.type;
+  return type == ProgramTypeId::kTracing || type == ProgramTypeId::kLsm ||
+         type == ProgramTypeId::kStructOps || type == ProgramTypeId::kExt ||
+         std::any_of(program.insns.begin(), program.insns.end(),
+                     [](const Insn& insn) { return SpeaksOfKernelTypes(insn); });
 }
 
 }  // namespace skep::tools

@@ -5,8 +5,10 @@
 #ifndef SKEP_TOOLS_TARGET_H_
 #define SKEP_TOOLS_TARGET_H_
 
+#include <memory>
 #include <string>
 
+#include "skep/btf.h"
 #include "skep/program.h"
 #include "skep/result.h"
 
@@ -24,9 +26,17 @@ struct TargetOptions {
 // Adds --btf and --kconfig to a subcommand.
 void AddTargetOptions(CLI::App* command, TargetOptions& options);
 
-// Fails if a file that was named cannot be read or makes no sense; what was not
-// named and is not there is left out.
+// All but the BTF. Fails if a file that was named cannot be read or makes no
+// sense; what was not named and is not there is left out.
 Result<ObjectOptions> ReadTarget(const TargetOptions& options);
+
+// The BTF; null if none was named and the running kernel has none to show.
+Result<std::shared_ptr<const btf::Btf>> ReadTargetBtf(const TargetOptions& options);
+
+// Whether the verdict on a program depends on the kernel's types by what it
+// attaches to or calls. (What an object as a whole refers to,
+// Object::needs_target_btf says.)
+bool NeedsTargetBtf(const ProgramData& program);
 
 }  // namespace skep::tools
 

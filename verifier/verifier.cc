@@ -42,6 +42,19 @@ bool WorksInSleepable(MapType type) {
   }
 }
 
+// The call of a helper that does not exist may be where a CO-RE relocation found
+// nothing.
+void ExplainUnresolved(const ProgramData& program, uint32_t insn, Finding& finding) {
+  const auto& unresolved = program.unresolved_relocations;
+  const auto it = std::lower_bound(
+      unresolved.begin(), unresolved.end(), insn,
+      [](const UnresolvedRelocation& entry, uint32_t at) { return entry.insn < at; });
+  if (it == unresolved.end() || it->insn != insn) return;
+  finding.advice = "the target's BTF has nothing for the CO-RE relocation " + it->what +
+                   "; ask bpf_core_field_exists, bpf_core_type_exists or "
+                   "bpf_core_enum_value_exists first, or name the BTF of the kernel it is for";
+}
+
 }  // namespace
 
 Verifier::Verifier(const Program& program, const Environment& environment,
@@ -69,6 +82,7 @@ bool Verifier::RejectWithText(FindingCode code, std::string message) {
   finding.insn = insn_;
   finding.message = std::move(message);
   finding.advice = row.advice;
+  if (code == FindingCode::kUnknownHelper) ExplainUnresolved(program_.data(), insn_, finding);
   if (insn_ < structure_.insns.size() && info(insn_).insn.op != Op::kInvalid) {
     finding.instruction = Disassemble(info(insn_).insn);
   }

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "skep/core_relocation.h"
 #include "skep/export.h"
 #include "skep/insn.h"
 #include "skep/map_spec.h"
@@ -85,12 +86,13 @@ struct ProgramData {
   bool sleepable = false;
   uint32_t flags = 0;  // BPF_PROG_LOAD prog_flags that the object asks for
   std::string license;
-  std::vector<Insn> insns;                   // all slots; subprogram 0 is the entry point
-  std::vector<Subprogram> subprograms;       // ascending, cover all slots
-  std::vector<MapSpec> maps;                 // what map references index
-  std::vector<SourceLine> lines;             // ascending by insn; empty without line info
-  std::shared_ptr<const void> line_storage;  // keeps the text of `lines` alive
-  std::shared_ptr<const btf::Btf> btf;       // null without BTF
+  std::vector<Insn> insns;              // all slots; subprogram 0 is the entry point
+  std::vector<Subprogram> subprograms;  // ascending, cover all slots
+  std::vector<MapSpec> maps;            // what map references index
+  std::vector<SourceLine> lines;        // ascending by insn; empty without line info
+  std::vector<UnresolvedRelocation> unresolved_relocations;  // ascending by insn
+  std::shared_ptr<const void> line_storage;                  // keeps the text of `lines` alive
+  std::shared_ptr<const btf::Btf> btf;                       // null without BTF
 };
 
 class SKEP_EXPORT Program {
@@ -131,13 +133,13 @@ struct ObjectOptions {
   // attach targets. Null: programs that need them are refused by name.
   std::shared_ptr<const btf::Btf> target_btf;
   // Text of a kernel configuration (CONFIG_X=y ...) for .kconfig externs.
-  std::string kconfig;
+  std::string kconfig{};
   // The value of LINUX_KERNEL_VERSION: major << 16 | minor << 8 | patch. 0: that
   // of the Linux whose rules programs are verified by.
   uint32_t kernel_version = 0;
   // Path of a table of kernel symbols as /proc/kallsyms has it, for .ksyms
   // externs without a type; read if there are any.
-  std::string kallsyms;
+  std::string kallsyms{};
 };
 
 class SKEP_EXPORT Object {
@@ -163,8 +165,12 @@ class SKEP_EXPORT Object {
   // Null without BTF.
   std::shared_ptr<const btf::Btf> btf() const;
   const std::string& license() const;
-  // CO-RE relocation records, of all programs.
-  size_t core_relocation_count() const;
+  // CO-RE relocation records, of all programs, by section and instruction.
+  std::span<const CoreRelocationInfo> core_relocations() const;
+  // Whether anything in the object refers to the kernel's own types: a CO-RE
+  // relocation, a kernel function or variable, a program type that attaches to
+  // one, a kptr. If not, ObjectOptions::target_btf makes no difference.
+  bool needs_target_btf() const;
   // The linked program of this name. With an empty name: the only program.
   // Fails with kUnresolved (the message lists the names), or as its link did.
   Result<Program> FindProgram(const std::string& name) const;

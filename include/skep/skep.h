@@ -5,6 +5,8 @@
 #define SKEP_SKEP_H_
 
 #include "skep/backend.h"
+#include "skep/btf.h"
+#include "skep/core_relocation.h"
 #include "skep/engine.h"
 #include "skep/execution_context.h"
 #include "skep/helper.h"

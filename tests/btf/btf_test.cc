@@ -90,6 +90,47 @@ TEST(Btf, ContinuesItsBase) {
   EXPECT_EQ((*split)->Find("int", Kind::kInt), 1u);
 }
 
+TEST(Btf, CutsFlavoursOffNames) {
+  const struct {
+    const char* name;
+    const char* essential;
+  } rows[] = {{"task_struct", "task_struct"},
+              {"task_struct___old", "task_struct"},
+              {"a___b___c", "a___b"},
+              {"a___b", "a"},
+              {"a___", "a___"},
+              {"___a", "___a"},
+              {"a____b", "a____b"},
+              {"a__b", "a__b"},
+              {"_a___b", "_a"},
+              {"a___b_", "a"},
+              {"", ""}};
+  for (const auto& row : rows) EXPECT_EQ(EssentialName(row.name), row.essential) << row.name;
+}
+
+TEST(Btf, FindsTypesAndTheirFlavoursByName) {
+  Builder b;
+  std::vector<uint32_t> flavours;
+  for (int i = 0; i < 50; ++i) {
+    b.Add("filler" + std::to_string(i), Kind::kFwd, 0, 0);
+    if (i % 10 == 0)
+      flavours.push_back(b.Add(i == 20 ? "wanted" : "wanted___" + std::to_string(i),
+                               i == 30 ? Kind::kFwd : Kind::kStruct, 0, i == 30 ? 0 : 4));
+  }
+  b.Pointer(flavours[0]);
+  const auto btf = b.Parse(Origin::kObjectFile);
+  ASSERT_TRUE(btf) << btf.error().message;
+  EXPECT_EQ((*btf)->FindFlavours("wanted", 100), flavours);
+  EXPECT_EQ((*btf)->FindFlavours("wanted___mine", 100), flavours);
+  EXPECT_EQ((*btf)->FindFlavours("wanted", 2).size(), 2u);
+  EXPECT_EQ((*btf)->Find("wanted", Kind::kStruct), flavours[2]);
+  EXPECT_EQ((*btf)->Find("wanted___40", Kind::kStruct), flavours[4]);
+  EXPECT_EQ((*btf)->Find("wanted", Kind::kFwd), 0u);
+  EXPECT_EQ((*btf)->Find("filler49", Kind::kFwd), 55u);
+  EXPECT_EQ((*btf)->Find("", Kind::kPtr), 0u);
+  EXPECT_TRUE((*btf)->FindFlavours("", 9).empty());
+}
+
 TEST(Btf, LaysOutSectionsThatAnObjectFileLeavesOpen) {
   Builder b;
   const uint32_t int_id = b.Int("int", 4);

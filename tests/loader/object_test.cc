@@ -48,7 +48,11 @@ std::string DescribeProgram(const ObjectProgram& program) {
       fmt::format("program {} section {} type {}{}\n", program.name, program.section,
                   static_cast<uint32_t>(program.type), program.autoload ? "" : " no-autoload");
   if (!program.program) {
-    return text + "  refused: " + program.program.error().message + "\n";
+    // Ids of types are the compiler's.
+    std::string message = program.program.error().message;
+    if (const size_t id = message.find("> ["); id != std::string::npos)
+      message.erase(id + 1, message.find(']', id) - id);
+    return text + "  refused: " + message + "\n";
   }
   const ProgramData& data = program.program->data();
   if (data.expected_attach_type != 0)

@@ -7,9 +7,8 @@
 #include <fstream>
 
 namespace skep::loader {
-namespace {
 
-std::vector<std::string> ObjectsUnder(const std::filesystem::path& folder) {
+std::vector<std::string> ObjectsUnder(const std::string& folder) {
   std::vector<std::string> paths;
   if (!std::filesystem::is_directory(folder)) return paths;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
@@ -17,8 +16,6 @@ std::vector<std::string> ObjectsUnder(const std::filesystem::path& folder) {
   std::sort(paths.begin(), paths.end());
   return paths;
 }
-
-}  // namespace
 
 std::vector<std::string> BuiltObjects() {
   return ObjectsUnder(SKEP_BINARY_DIR "/tests/data/loader");

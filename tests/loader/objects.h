@@ -12,6 +12,8 @@
 
 namespace skep::loader {
 
+// Paths of FOLDER/**/*.o, sorted; empty if there is no such folder.
+std::vector<std::string> ObjectsUnder(const std::string& folder);
 // Paths of build/tests/data/loader/<compiler>/*.o, sorted; empty without clang.
 std::vector<std::string> BuiltObjects();
 // Paths of $SKEP_OBJECTS_DIR/*.o, sorted.

@@ -80,6 +80,8 @@ inline uint64_t Visit(const Program& program) {
   for (const Insn& insn : program.insns()) sum += insn.code;
   for (const Subprogram& subprogram : program.subprograms()) sum += Visit(subprogram.name);
   for (const MapSpec& map : program.maps()) sum += Visit(map.name);
+  for (const UnresolvedRelocation& gone : program.data().unresolved_relocations)
+    sum += program.insns()[gone.insn].code + Visit(gone.what);
   for (const SourceLine& line : program.data().lines) sum += Visit(line.file) + Visit(line.text);
   return sum;
 }
@@ -90,6 +92,10 @@ inline uint64_t Visit(const Object& object) {
   for (const ObjectProgram& program : object.programs()) {
     sum += Visit(program.name) + Visit(program.section);
     sum += program.program ? Visit(*program.program) : Visit(program.program.error().message);
+  }
+  for (const CoreRelocationInfo& core : object.core_relocations()) {
+    sum += Visit(core.function) + Visit(core.kind) + Visit(core.access) + Visit(core.problem);
+    sum += core.insn + core.value + Visit(object.btf()->name(core.type_id));
   }
   if (object.btf() != nullptr) sum += Visit(*object.btf());
   return sum;

@@ -4,7 +4,7 @@
 
 import unittest
 
-from skep_command import PASS_XDP, SkepTest, UNCHECKED_XDP
+from skep_command import BUILD, PASS_XDP, SkepTest, UNCHECKED_XDP
 
 VERIFY = ["object", "program", "section", "type", "insns", "verdict", "code", "message", "insn",
           "source", "processed", "states", "peak_states", "stack", "time_us"]
@@ -141,7 +141,43 @@ class Inspect(SkepTest):
         maps = {entry["name"]: entry for entry in document["maps"]}
         self.assertEqual((maps["services"]["type"], maps["services"]["max_entries"]), ("hash", 4096))
         self.assertGreater(document["btf"]["types"], 10)
-        self.assertEqual(document["core_relocations"], 0)
+        self.assertEqual(document["core_relocations"], [])
+
+
+class Core(SkepTest):
+    """CO-RE: tests/data/loader/core_kinds.bpf.c against core_target.bpf.c."""
+
+    def setUp(self):
+        super().setUp()
+        folder = BUILD / "tests/data/loader/clang"
+        self.kinds, target = folder / "core_kinds.v3.bpf.o", folder / "core_target.v3.bpf.o"
+        if not self.kinds.exists():
+            self.skipTest("clang is missing: there are no objects")
+        self.btf = ("--btf", target)
+
+    def test_inspect_lists_what_each_relocation_becomes(self):
+        rows = self.json("inspect", self.kinds, *self.btf)["core_relocations"]
+        for row in rows:
+            self.assertEqual(list(row), ["function", "insn", "kind", "type", "access", "value"])
+        values = {row["function"]: (row["kind"], row["type"], row["value"]) for row in rows}
+        self.assertEqual(values["signed_field"], ("byte_off", "struct flow___mine", 24))
+        self.assertEqual(values["enumerator"], ("enumval_value", "enum state___mine", 300000))
+        self.assertEqual(values["missing_field"], ("byte_off", "struct flow___mine", None))
+        text = self.done("inspect", self.kinds, *self.btf)
+        self.assertIn("not in the target", text)
+
+    def test_disasm_prints_what_the_target_asks_for(self):
+        text = self.done("disasm", self.kinds, "-p", "narrower_field", *self.btf)
+        self.assertIn("r0 = *(u32 *)(r1 +12)", text)
+
+    def test_verify_says_which_relocation_found_nothing(self):
+        verdict = self.json("verify", self.kinds, "-p", "missing_field", *self.btf, status=1)[0]
+        self.assertEqual(verdict["verdict"], "reject")
+        self.assertEqual(verdict["message"], "invalid func unknown#195896080")
+        text = self.done("verify", self.kinds, "-p", "missing_field", *self.btf, status=1)
+        self.assertIn("struct flow___mine.gone (0:7", text)
+        verdict = self.json("verify", self.kinds, "-p", "guarded_field", *self.btf)[0]
+        self.assertEqual(verdict["verdict"], "accept")
 
 
 if __name__ == "__main__":

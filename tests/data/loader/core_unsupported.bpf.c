@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What later versions resolve; the program without any of it must load.
+// What needs a target kernel; the program without any of it loads without one.
 #include <linux/bpf.h>
 
 #include <bpf/bpf_core_read.h>

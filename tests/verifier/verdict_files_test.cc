@@ -175,22 +175,24 @@ constexpr FindingCode kNeedsKernelTypes[] = {FindingCode::kBtfNotStruct,
                                              FindingCode::kDummyState,
                                              FindingCode::kDummyRange};
 // Guards that no program of today's types and helpers can reach.
-constexpr FindingCode kGuards[] = {FindingCode::kVarWriteOverPointer,
-                                   FindingCode::kStackUninitialisedVar,
-                                   FindingCode::kNoSuchMap,
-                                   FindingCode::kNotAcquired,
-                                   FindingCode::kStorageFlags,
-                                   FindingCode::kHelperInProbe,
-                                   FindingCode::kTwoLocks,
-                                   FindingCode::kSameLock,
-                                   FindingCode::kUnlockOrder,
-                                   FindingCode::kSleepInSection,
-                                   FindingCode::kDynptrType,
-                                   FindingCode::kDynptrConstant,
-                                   FindingCode::kUptrStore,
-                                   FindingCode::kHelperMaybeNull,
-                                   FindingCode::kTypeWithoutSize,
-                                   FindingCode::kArenaRights};
+constexpr FindingCode kGuards[] = {
+    FindingCode::kVarWriteOverPointer,
+    FindingCode::kStackUninitialisedVar,
+    FindingCode::kNoSuchMap,
+    FindingCode::kNotAcquired,
+    FindingCode::kStorageFlags,
+    FindingCode::kHelperInProbe,
+    FindingCode::kTwoLocks,
+    FindingCode::kSameLock,
+    FindingCode::kUnlockOrder,
+    FindingCode::kSleepInSection,
+    FindingCode::kDynptrType,
+    FindingCode::kDynptrConstant,
+    FindingCode::kUptrStore,
+    FindingCode::kHelperMaybeNull,
+    FindingCode::kTypeWithoutSize,
+    FindingCode::kArenaRights,
+};
 
 TEST(RejectFiles, ThereIsOneForEachReason) {
   std::set<int> covered;

@@ -181,3 +181,18 @@ XDP makes_one_of_what_it_drains(void* ctx) {
   bpf_user_ringbuf_drain(&orders, Reuse, &value, 0);
   return 0;
 }
+
+EXPECT_REJECT("V626", "more than one arg with ref_obj_id")
+XDP two_records_in_one_call(void* ctx) {
+  static const char format[] = "%d";
+  __u64* a = bpf_ringbuf_reserve(&ring, 64, 0);
+  if (!a) return 0;
+  __u64* b = bpf_ringbuf_reserve(&ring, 64, 0);
+  if (b) {
+    *b = 1;
+    bpf_snprintf((char*)a, 64, format, b, 8);
+    bpf_ringbuf_discard(b, 0);
+  }
+  bpf_ringbuf_discard(a, 0);
+  return 0;
+}

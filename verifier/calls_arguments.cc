@@ -109,7 +109,8 @@ bool Verifier::CheckArgumentKind(const HelperSpec& helper, int index, const ArgS
   uint16_t folded = 0;
   if ((arg.flags & kArgReadOnly) != 0) folded |= kReadOnly;
   if ((arg.flags & kArgMaybeNull) != 0) folded |= kMaybeNull;
-  if (r.kind == RegKind::kDynptr) folded |= kDynptrTypes;  // checked with the dynptr
+  // The type of a dynptr is checked with it; a slice of one is memory as any other.
+  if (r.kind == RegKind::kDynptr || arg.kind == ArgKind::kMem) folded |= kDynptrTypes;
   // What the field may own is checked with the field.
   if (helper.id == kKptrXchg && number == 2) folded |= kAlloc | kPercpu;
   const std::span<const Accepted> accepted = AcceptedBy(arg.kind);

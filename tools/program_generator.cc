@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/program_generator.h"
 
+#include <cstring>
 #include <utility>
 
 #include "base/check.h"
+#include "btf/btf.h"
 
 namespace skep::tools {
 namespace {
@@ -40,17 +42,30 @@ std::vector<MapSpec> GeneratedProgramMaps() {
           spec("ring", MapType::kRingbuf, 0, 0, 4096)};
 }
 
-Program GeneratedProgram::ToProgram() const {
+namespace {
+
+Program MakeProgram(const GeneratedProgram& generated, std::shared_ptr<const btf::Btf> btf) {
   ProgramData data;
   data.name = "random";
   data.type = ProgramTypeId::kXdp;
   data.license = "GPL";
-  data.insns = insns;
-  data.subprograms = subprograms;
+  data.insns = generated.insns;
+  data.subprograms = generated.subprograms;
+  data.btf = std::move(btf);
   data.maps = GeneratedProgramMaps();
   Result<Program> program = Program::Create(std::move(data));
   SKEP_CHECK(program.has_value());
   return *std::move(program);
+}
+
+}  // namespace
+
+Program GeneratedProgram::ToProgram() const { return MakeProgram(*this, nullptr); }
+
+Program GeneratedProgram::ToTypedProgram() const {
+  const auto btf = btf::Btf::Parse(FunctionTypes(), btf::Origin::kObjectFile);
+  SKEP_CHECK(btf.has_value());
+  return MakeProgram(*this, *btf);
 }
 
 void ProgramGenerator::Emit(uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm) {
@@ -290,17 +305,47 @@ void ProgramGenerator::Branch() {
   out_[at].off = static_cast<int16_t>(out_.size() - at - 1);
 }
 
+// Whatever a round of a loop does; jumps out of it go to `exits`.
+void ProgramGenerator::LoopBody(int steps, std::vector<size_t>* exits) {
+  for (int i = 0; i < steps; ++i) {
+    const uint32_t pick = Below(100);
+    if (pick < 35) {
+      Alu();
+    } else if (pick < 52) {
+      Branch();
+    } else if (pick < 64) {
+      Stack();
+    } else if (pick < 71) {
+      Spill();
+    } else if (pick < 78) {
+      VariableStack();
+    } else if (pick < 84) {
+      MapAccess();
+    } else if (pick < 90) {
+      Call();
+    } else if (pick < 94) {
+      LoadContext();
+    } else {
+      exits->push_back(out_.size());
+      const uint8_t code = kJumps[Below(std::size(kJumps))];
+      Emit(code, Scalar(), HasRegisterOperand(code) ? Scalar() : 0, 0,
+           HasRegisterOperand(code) ? 0 : Immediate());
+    }
+  }
+}
+
 void ProgramGenerator::Loop() {
   if (loops_++ > 1) return Alu();
   const auto counter = static_cast<uint8_t>(7 + Below(3));
   MoveImm(counter, 0);
   const size_t start = out_.size();
-  const uint32_t body = 1 + Below(4);
-  for (uint32_t i = 0; i < body; ++i) Chance(60) ? Alu() : Branch();
+  std::vector<size_t> exits;
+  LoopBody(1 + static_cast<int>(Below(4)), &exits);
   Emit(0x07, counter, 0, 0, 1);
   const size_t at = out_.size();
   Emit(Chance(50) ? 0xa5 : 0xc5, counter, 0,
        static_cast<int16_t>(-static_cast<int>(at + 1 - start)), static_cast<int32_t>(1 + Below(6)));
+  for (const size_t exit : exits) out_[exit].off = static_cast<int16_t>(out_.size() - exit - 1);
 }
 
 // A loop that ends when the kernel's counter does.
@@ -308,24 +353,38 @@ void ProgramGenerator::MayGoto() {
   if (loops_++ > 2) return Alu();
   const size_t start = out_.size();
   Emit(0xe5, 0, 0, 0, 0);
-  const uint32_t body = 1 + Below(5);
-  for (uint32_t i = 0; i < body; ++i) {
-    const uint32_t pick = Below(8);
-    if (pick < 3) {
-      Alu();
-    } else if (pick < 5) {
-      Branch();
-    } else if (pick < 6) {
-      Stack();
-    } else if (pick < 7) {
-      VariableStack();
-    } else {
-      MapAccess();
-    }
-  }
+  std::vector<size_t> exits{start};
+  LoopBody(1 + static_cast<int>(Below(5)), &exits);
   const size_t back = out_.size();
   Emit(0x05, 0, 0, static_cast<int16_t>(-static_cast<int>(back + 1 - start)), 0);
-  out_[start].off = static_cast<int16_t>(out_.size() - start - 1);
+  for (const size_t exit : exits) out_[exit].off = static_cast<int16_t>(out_.size() - exit - 1);
+}
+
+// In a callback: the number that the rounds share, to and fro.
+void ProgramGenerator::LoadContext() {
+  if (!in_callback_) return Alu();
+  if (Chance(50)) {
+    Emit(0x79, Scalar(), 6, 0, 0);
+  } else {
+    Emit(0x7b, 6, Scalar(), 0, 0);
+  }
+}
+
+// bpf_loop; the callback shares a number on the stack with the caller.
+void ProgramGenerator::Callback() {
+  if (in_subprogram_ || callbacks_.size() > 1) return Alu();
+  if (Chance(70)) {
+    MoveImm(1, static_cast<int32_t>(Chance(50) ? Below(4) : 600));
+  } else {
+    Move(1, Scalar());
+  }
+  callbacks_.push_back(out_.size());
+  Emit(0x18, 2, 4, 0, 0);
+  Emit(0, 0, 0, 0, 0);
+  Move(3, 10);
+  Emit(0x07, 3, 0, 0, -8 * static_cast<int32_t>(1 + Below(4)));
+  MoveImm(4, 0);
+  Emit(0x85, 0, 0, 0, 181);
 }
 
 // trace_printk reads as many bytes of stack as a number says.
@@ -378,10 +437,12 @@ void ProgramGenerator::Block(int steps) {
       VariableStack();
     } else if (pick < 86) {
       Call();
-    } else if (pick < 90) {
+    } else if (pick < 89) {
       Loop();
-    } else if (pick < 92) {
+    } else if (pick < 91) {
       MayGoto();
+    } else if (pick < 92) {
+      Callback();
     } else if (pick < 94) {
       HelperMemory();
     } else if (pick < 97) {
@@ -395,7 +456,8 @@ void ProgramGenerator::Block(int steps) {
 GeneratedProgram ProgramGenerator::Next() {
   out_.clear();
   calls_.clear();
-  in_subprogram_ = false;
+  callbacks_.clear();
+  in_subprogram_ = in_callback_ = false;
   loops_ = 0;
   Move(6, 1);
   MoveImm(0, 0);
@@ -417,23 +479,74 @@ GeneratedProgram ProgramGenerator::Next() {
   GeneratedProgram result;
   const auto main_end = static_cast<uint32_t>(out_.size());
   result.subprograms.push_back({"main", 0, main_end, false, 0});
-  if (!calls_.empty()) {
-    in_subprogram_ = true;
-    Move(7, 2);
-    MoveImm(8, 1);
-    MoveImm(9, Immediate());
-    if (Chance(50)) Emit(kLoads[Below(4)], 8, 1, 0, 0);
-    if (Chance(40)) Emit(0x7b, 1, 7, 0, 0);
-    loops_ = 1;
-    Block(1 + static_cast<int>(Below(5)));
-    Move(0, Scalar());
-    Emit(0x95, 0, 0, 0, 0);
-    result.subprograms.push_back(
-        {"callee", main_end, static_cast<uint32_t>(out_.size()), false, 0});
-    for (const size_t at : calls_) out_[at].imm = static_cast<int32_t>(main_end - at - 1);
+  in_subprogram_ = true;
+  if (!calls_.empty()) Function("callee", calls_, result);
+  in_callback_ = true;
+  result.calls_back = !callbacks_.empty();
+  if (result.calls_back) Function("callback", callbacks_, result);
+  if (result.calls_back) {
+    for (Subprogram& s : result.subprograms) s.btf_type_id = kFunctionType;
   }
   result.insns = out_;
   return result;
+}
+
+// A function at the end of the program, entered from `users`.
+void ProgramGenerator::Function(std::string name, const std::vector<size_t>& users,
+                                GeneratedProgram& result) {
+  const auto start = static_cast<uint32_t>(out_.size());
+  if (in_callback_) {
+    Move(6, 2);
+    Move(7, 1);
+    Emit(0x79, 8, 6, 0, 0);
+  } else {
+    Move(7, 2);
+    MoveImm(8, 1);
+    if (Chance(50)) Emit(kLoads[Below(4)], 8, 1, 0, 0);
+  }
+  MoveImm(9, Immediate());
+  if (!in_callback_ && Chance(40)) Emit(0x7b, 1, 7, 0, 0);
+  loops_ = in_callback_ && Chance(50) ? 1 : 2;
+  std::vector<size_t> exits;
+  if (in_callback_) {
+    LoopBody(1 + static_cast<int>(Below(6)), &exits);
+  } else {
+    Block(1 + static_cast<int>(Below(5)));
+  }
+  for (const size_t exit : exits) out_[exit].off = static_cast<int16_t>(out_.size() - exit - 1);
+  Move(0, Scalar());
+  if (in_callback_) Chance(70) ? MoveImm(0, 0) : Emit(0x57, 0, 0, 0, 1);
+  Emit(0x95, 0, 0, 0, 0);
+  result.subprograms.push_back(
+      {std::move(name), start, static_cast<uint32_t>(out_.size()), false, 0});
+  for (const size_t at : users) out_[at].imm = static_cast<int32_t>(start - at - 1);
+}
+
+std::vector<std::byte> FunctionTypes() {
+  constexpr uint32_t kInt = 1u << 24, kFunc = 12u << 24, kFuncProto = 13u << 24;
+  constexpr char kNames[] = "\0int\0f";
+  constexpr uint32_t kWords[] = {
+      0xeb9f | 1u << 16,
+      24,
+      0,
+      40,
+      40,
+      sizeof(kNames),  // header
+      1,
+      kInt,
+      4,
+      1u << 24 | 32,  // 1: int
+      0,
+      kFuncProto,
+      1,  // 2: int(void)
+      5,
+      kFunc,
+      2,  // 3: f
+  };
+  std::vector<std::byte> bytes(sizeof(kWords) + sizeof(kNames));
+  std::memcpy(bytes.data(), kWords, sizeof(kWords));
+  std::memcpy(bytes.data() + sizeof(kWords), kNames, sizeof(kNames));
+  return bytes;
 }
 
 }  // namespace skep::tools

@@ -8,8 +8,10 @@
 #ifndef SKEP_TOOLS_PROGRAM_GENERATOR_H_
 #define SKEP_TOOLS_PROGRAM_GENERATOR_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "skep/insn.h"
@@ -24,9 +26,17 @@ std::vector<MapSpec> GeneratedProgramMaps();
 struct GeneratedProgram {
   std::vector<Insn> insns;  // map references are indexes into GeneratedProgramMaps()
   std::vector<Subprogram> subprograms;
+  // Uses bpf_loop: its functions need types. They have kFunctionType then, of
+  // the BTF that FunctionTypes gives.
+  bool calls_back = false;
   // As an XDP program, with the maps.
   Program ToProgram() const;
+  // With types too: without them, programs that call back are refused.
+  Program ToTypedProgram() const;
 };
+
+inline constexpr uint32_t kFunctionType = 3;  // int f(void)
+std::vector<std::byte> FunctionTypes();
 
 class ProgramGenerator {
  public:
@@ -60,6 +70,10 @@ class ProgramGenerator {
   void MayGoto();
   void HelperMemory();
   void Call();
+  void Callback();
+  void LoopBody(int steps, std::vector<size_t>* exits);
+  void LoadContext();
+  void Function(std::string name, const std::vector<size_t>& users, GeneratedProgram& result);
   void Atomic();
   void Spill();
   void Block(int depth);
@@ -67,7 +81,9 @@ class ProgramGenerator {
   std::mt19937_64 random_;
   std::vector<Insn> out_;
   std::vector<size_t> calls_;
+  std::vector<size_t> callbacks_;  // loads of the callback's address
   bool in_subprogram_ = false;
+  bool in_callback_ = false;  // r6 points to a number on the caller's stack
   int loops_ = 0;
 };
 

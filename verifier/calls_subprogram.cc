@@ -64,8 +64,9 @@ void Verifier::PushFrame(State& s, uint32_t subprogram) {
 bool Verifier::CallBack(const HelperSpec& helper, const CallInfo& call) {
   Frame& caller = state().frame();
   if (helper.id == kLoop) {
+    if (!reg(1).IsScalar()) return Reject(FindingCode::kCallbackCount, {});
     if (!MarkPrecise(1)) return false;
-    if (!reg(1).IsScalar() || caller.callback_depth >= reg(1).var.wide.umax) {
+    if (caller.callback_depth >= reg(1).var.wide.umax) {
       caller.callback_depth = 0;
       return true;
     }

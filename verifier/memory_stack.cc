@@ -281,10 +281,12 @@ bool Verifier::CheckStackArgument(int number, int64_t off, int64_t size, bool ze
     return true;
   }
   Frame& frame = *state().frames[pointer.frame];
+  uint64_t slots = 0;
   for (int64_t i = low; i < high + size; ++i) {
     StackSlot& slot = frame.stack[static_cast<size_t>(SlotOf(i))];
     StackByte& byte = slot.bytes[ByteOf(i)];
     TouchSlot(pointer.frame, i);
+    slots |= SlotBit(SlotOf(i));
     bool ok = byte == StackByte::kMisc;
     if (byte == StackByte::kZero || (byte == StackByte::kInvalid && allow_ptr_leaks())) {
       if (clobbers) byte = StackByte::kMisc;
@@ -300,8 +302,8 @@ bool Verifier::CheckStackArgument(int number, int64_t off, int64_t size, bool ze
       return Reject(FindingCode::kStackUninitialisedVar,
                     {number, TnumText(pointer.var.bits), i - low, size});
     }
-    MarkSlotsRead(pointer.frame, SlotBit(SlotOf(i)));
   }
+  MarkSlotsRead(pointer.frame, slots);
   return true;
 }
 

@@ -26,7 +26,8 @@ constexpr uint16_t kArgsMask = 0x3e;
 }  // namespace
 
 bool PrecisionRequest::Empty() const {
-  for (int i = 0; i < kMaxFrames; ++i) {
+  // Nothing is wanted of frames above the one walked through.
+  for (uint32_t i = 0; i <= frame; ++i) {
     if (regs[i] != 0 || slots[i] != 0) return false;
   }
   return true;

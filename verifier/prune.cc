@@ -17,6 +17,7 @@
 // is like one that was verified.
 
 #include <algorithm>
+#include <bit>
 
 #include "verifier/verifier.h"
 
@@ -30,10 +31,15 @@ bool SameShape(const Register& a, const Register& b) {
          a.iterator == b.iterator;
 }
 
+// Eight times the same kind of byte.
+constexpr uint64_t Eight(StackByte b) { return 0x0101010101010101 * static_cast<uint64_t>(b); }
+
 bool IsAllMisc(const StackSlot& slot, bool allow_uninitialised) {
-  return std::all_of(slot.bytes.begin(), slot.bytes.end(), [&](StackByte b) {
-    return b == StackByte::kMisc || (b == StackByte::kInvalid && allow_uninitialised);
-  });
+  const auto bytes = std::bit_cast<uint64_t>(slot.bytes);
+  if (!allow_uninitialised) return bytes == Eight(StackByte::kMisc);
+  static_assert(static_cast<int>(StackByte::kInvalid) == 0 &&
+                static_cast<int>(StackByte::kMisc) == 1);
+  return (bytes & ~Eight(StackByte::kMisc)) == 0;
 }
 
 }  // namespace
@@ -71,7 +77,7 @@ bool Verifier::RegisterCovers(const Register& old_reg, const Register& current, 
     return how == Compare::kInexact || current.kind == RegKind::kNotInit;
   }
   if (old_reg.kind != current.kind || old_reg.flags != current.flags) return false;
-  const bool within = current.var.IsSubsetOf(old_reg.var);
+  const auto within = [&] { return current.var.IsSubsetOf(old_reg.var); };
   switch (old_reg.kind) {
     case RegKind::kScalar: {
       const bool matters = old_reg.precise || !bpf_capable();
@@ -80,12 +86,12 @@ bool Verifier::RegisterCovers(const Register& old_reg, const Register& current, 
       const uint32_t new_delta = current.id & kLinkedByDelta;
       if (old_reg.id != 0 && old_delta != new_delta) return false;
       if (old_delta != 0 && old_reg.off != current.off) return false;
-      return ids_.SameScalar(old_reg.id, current.id) && within;
+      return ids_.SameScalar(old_reg.id, current.id) && within();
     }
     case RegKind::kMapKey:
     case RegKind::kMapValue:
     case RegKind::kMemory:
-      return SameShape(old_reg, current) && within && ids_.Same(old_reg.id, current.id) &&
+      return SameShape(old_reg, current) && within() && ids_.Same(old_reg.id, current.id) &&
              ids_.Same(old_reg.ref_id, current.ref_id);
     case RegKind::kPacket:
     case RegKind::kPacketMeta:
@@ -94,10 +100,10 @@ bool Verifier::RegisterCovers(const Register& old_reg, const Register& current, 
       } else if (old_reg.range > current.range) {
         return false;
       }
-      return old_reg.off == current.off && ids_.Same(old_reg.id, current.id) && within;
+      return old_reg.off == current.off && ids_.Same(old_reg.id, current.id) && within();
     case RegKind::kTracingBuffer:
     case RegKind::kBuffer:
-      return SameShape(old_reg, current) && within && ids_.Same(old_reg.id, current.id) &&
+      return SameShape(old_reg, current) && within() && ids_.Same(old_reg.id, current.id) &&
              ids_.Same(old_reg.ref_id, current.ref_id);
     case RegKind::kArena:
       return true;
@@ -131,42 +137,44 @@ bool Verifier::SpecialSlotCovers(const Register& old_reg, const Register& curren
 
 bool Verifier::StackCovers(const Frame& old_frame, const Frame& current, uint64_t read,
                            Compare how) {
-  const Register unknown = Register::Unknown();
-  const auto number_in = [&](const StackSlot& slot) -> const Register* {
-    if (slot.IsFullScalarSpill()) return &slot.reg;
-    return IsAllMisc(slot, allow_ptr_leaks()) ? &unknown : nullptr;
-  };
   const bool same_bytes = how == Compare::kExact || how == Compare::kSameBytes;
   if (same_bytes && old_frame.stack.size() > current.stack.size()) return false;
-  for (size_t i = 0; i < old_frame.stack.size(); ++i) {
-    const StackSlot& old_slot = old_frame.stack[i];
-    if (how == Compare::kInexact && (read >> i & 1) == 0) continue;
+  // Slots that no path read do not matter, once all paths are known.
+  uint64_t left = how == Compare::kInexact ? read : ~uint64_t{0};
+  if (old_frame.stack.size() < 64) left &= (uint64_t{1} << old_frame.stack.size()) - 1;
+  for (; left != 0; left &= left - 1) {
+    const auto i = static_cast<size_t>(__builtin_ctzll(left));
     const StackSlot* slot = i < current.stack.size() ? &current.stack[i] : nullptr;
-    if (same_bytes && old_slot.bytes != slot->bytes) return false;
-    if (old_slot.IsSpecial()) {
-      if (slot == nullptr || old_slot.bytes != slot->bytes) return false;
-      if (!SpecialSlotCovers(old_slot.reg, slot->reg)) return false;
-      continue;
-    }
-    if (slot != nullptr) {
-      const Register* old_number = number_in(old_slot);
-      const Register* number = number_in(*slot);
-      if (old_number != nullptr && number != nullptr) {
-        if (!RegisterCovers(*old_number, *number, how)) return false;
-        continue;
-      }
-    }
-    for (size_t b = 0; b < kSlotBytes; ++b) {
-      const StackByte old_byte = old_slot.bytes[b];
-      if (old_byte == StackByte::kInvalid) continue;
-      if (old_byte == StackByte::kMisc && allow_ptr_leaks()) continue;
-      if (slot == nullptr) return false;
-      if (old_byte == StackByte::kMisc && slot->bytes[b] == StackByte::kZero) continue;
-      if (old_byte != slot->bytes[b]) return false;
-    }
-    if (old_slot.IsSpill() && !RegisterCovers(old_slot.reg, slot->reg, how)) return false;
+    if (same_bytes && old_frame.stack[i].bytes != slot->bytes) return false;
+    if (!SlotCovers(old_frame.stack[i], slot, how)) return false;
   }
   return true;
+}
+
+// `slot` is null where the current frame does not reach that far.
+bool Verifier::SlotCovers(const StackSlot& old_slot, const StackSlot* slot, Compare how) {
+  if (old_slot.IsSpecial()) {
+    return slot != nullptr && old_slot.bytes == slot->bytes &&
+           SpecialSlotCovers(old_slot.reg, slot->reg);
+  }
+  const bool old_misc = IsAllMisc(old_slot, allow_ptr_leaks());
+  if (old_misc && allow_ptr_leaks()) return true;  // any number, pointers read as numbers too
+  if (slot != nullptr && (old_misc || old_slot.IsFullScalarSpill())) {
+    const bool is_spill = slot->IsFullScalarSpill();
+    if (is_spill || IsAllMisc(*slot, allow_ptr_leaks())) {
+      return RegisterCovers(old_misc ? Register::Unknown() : old_slot.reg,
+                            is_spill ? slot->reg : Register::Unknown(), how);
+    }
+  }
+  for (size_t b = 0; b < kSlotBytes; ++b) {
+    const StackByte old_byte = old_slot.bytes[b];
+    if (old_byte == StackByte::kInvalid) continue;
+    if (old_byte == StackByte::kMisc && allow_ptr_leaks()) continue;
+    if (slot == nullptr) return false;
+    if (old_byte == StackByte::kMisc && slot->bytes[b] == StackByte::kZero) continue;
+    if (old_byte != slot->bytes[b]) return false;
+  }
+  return !old_slot.IsSpill() || RegisterCovers(old_slot.reg, slot->reg, how);
 }
 
 bool Verifier::FramesEqual(const Frame& old_frame, const Frame& current, uint16_t live,

@@ -15,6 +15,16 @@ void StackSlot::Scrub() {
 FramePool::~FramePool() = default;
 
 FramePool::Ptr FramePool::New() {
+  Ptr frame = Recycled();
+  frame->stack.clear();
+  std::vector<StackSlot> stack = std::move(frame->stack);
+  *frame = Frame{};
+  frame->stack = std::move(stack);
+  return frame;
+}
+
+// A frame with anything in it.
+FramePool::Ptr FramePool::Recycled() {
   std::unique_ptr<Frame> frame;
   if (free_.empty()) {
     frame = std::make_unique<Frame>();
@@ -27,7 +37,7 @@ FramePool::Ptr FramePool::New() {
 }
 
 FramePool::Ptr FramePool::Copy(const Frame& from) {
-  Ptr frame = New();
+  Ptr frame = Recycled();
   const size_t before = frame->stack.capacity();
   *frame = from;
   bytes_ += (frame->stack.capacity() - before) * sizeof(StackSlot);
@@ -44,18 +54,7 @@ void FramePool::Grow(Frame& frame, size_t slots) {
 void FramePool::Take(Frame* taken) {
   std::unique_ptr<Frame> frame(taken);
   bytes_ -= sizeof(Frame) + frame->stack.capacity() * sizeof(StackSlot);
-  frame->stack.clear();
-  frame->regs.fill(Register{});
-  frame->callsite = kMainCallsite;
-  frame->subprogram = 0;
-  frame->in_callback = false;
-  frame->in_async_callback = false;
-  frame->in_exception_callback = false;
-  frame->callback_min = 0;
-  frame->callback_max = 1;
-  frame->async_entries = 0;
-  frame->callback_depth = 0;
-  constexpr size_t kKeep = 64;
+  constexpr size_t kKeep = 512;
   if (free_.size() < kKeep) free_.push_back(std::move(frame));
 }
 

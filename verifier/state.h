@@ -246,6 +246,7 @@ class FramePool {
   void Grow(Frame& frame, size_t slots);
 
  private:
+  Ptr Recycled();
   void Take(Frame* frame);
   std::vector<std::unique_ptr<Frame>> free_;
   uint64_t bytes_ = 0;

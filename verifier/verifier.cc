@@ -250,7 +250,26 @@ bool Verifier::Run() {
       }
     }
   }
-  return CheckStackDepths();
+  return CheckStackDepths() && CheckAddressesTaken();
+}
+
+// Linux removes functions that no path reaches. Where a path takes the address of
+// one, that then stands for the function behind it; if there is none, and others
+// are left in front of it, the program is refused.
+bool Verifier::CheckAddressesTaken() {
+  size_t last = 0;  // start of the last function that is left
+  for (const SubprogramInfo& sub : structure_.subprograms) {
+    if (notes_[sub.start].fact.reached) last = sub.start;
+  }
+  if (last == 0) return true;
+  for (uint32_t i = 0; i < structure_.insns.size(); ++i) {
+    const DecodedInsn& insn = info(i).insn;
+    if (insn.op == Op::kInvalid || Info(insn.op).kind != OpKind::kLoadFunc) continue;
+    if (!notes_[i].fact.reached || TargetOf(insn, i) <= static_cast<int64_t>(last)) continue;
+    insn_ = i;
+    return Reject(FindingCode::kCallbackNeverRuns, {i});
+  }
+  return true;
 }
 
 // Who may load a program of this type, for which attach types, and how it runs.

@@ -234,6 +234,7 @@ class Verifier {
   bool CheckProgramType();
   bool CheckMaps();
   bool CheckSubprogramRules();
+  bool CheckAddressesTaken();
   bool CheckMap(const MapSpec& map, const FieldRecord& record);
   bool SetUpEntry(uint32_t subprogram);
   void SetUpGlobalArguments(const GlobalPrototype& prototype);
@@ -274,6 +275,7 @@ class Verifier {
                    Compare how);
   bool RegisterCovers(const Register& old_reg, const Register& current, Compare how);
   bool StackCovers(const Frame& old_frame, const Frame& current, uint64_t read, Compare how);
+  bool SlotCovers(const StackSlot& old_slot, const StackSlot* slot, Compare how);
   bool SpecialSlotCovers(const Register& old_reg, const Register& current);
   bool StatesMaybeLoop(const State& old_state, const State& current) const;
   void Clean(State& state);

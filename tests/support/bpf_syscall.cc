@@ -25,6 +25,7 @@ enum Command {
   kProgramLoad = 5,
   kProgramRun = 10,
   kMapLookupAndDelete = 21,
+  kBtfLoad = 18,
   kMapFreeze = 22,
 };
 
@@ -46,7 +47,10 @@ struct LoadAttr {
   uint32_t kernel_version, flags;
   char name[16];
   uint32_t ifindex, attach_type;
-  uint8_t debug_info[48];
+  uint32_t btf, function_record;
+  uint64_t functions;
+  uint32_t function_count;
+  uint8_t debug_info[28];
   uint64_t fd_array;
 };
 static_assert(offsetof(LoadAttr, fd_array) == 120);
@@ -172,6 +176,16 @@ Insns Join(std::initializer_list<Insns> parts) {
   return all;
 }
 
+Fd KernelBtfLoad(std::span<const std::byte> btf) {
+  struct {
+    uint64_t btf, log;
+    uint32_t size, log_size, log_level, log_true_size;
+  } attr{};
+  attr.btf = Address(btf.data());
+  attr.size = static_cast<uint32_t>(btf.size());
+  return Fd(Bpf(kBtfLoad, attr));
+}
+
 Fd KernelProgramLoad(uint32_t type, std::span<const Insn> insns, std::string* log,
                      const LoadOptions& options) {
   static const char kLicense[] = "GPL";
@@ -183,6 +197,10 @@ Fd KernelProgramLoad(uint32_t type, std::span<const Insn> insns, std::string* lo
   attr.attach_type = options.attach_type;
   attr.flags = options.flags;
   attr.fd_array = options.fd_array.empty() ? 0 : Address(options.fd_array.data());
+  attr.btf = static_cast<uint32_t>(options.btf);
+  attr.functions = options.functions.empty() ? 0 : Address(options.functions.data());
+  attr.function_count = static_cast<uint32_t>(options.functions.size());
+  attr.function_record = options.functions.empty() ? 0 : sizeof(FunctionInfo);
   std::unique_ptr<char[]> buffer;
   if (log != nullptr) {
     buffer = std::make_unique_for_overwrite<char[]>(options.log_size);

@@ -59,9 +59,20 @@ Insns CallHelper(int32_t id);
 Insns Exit();
 Insns Join(std::initializer_list<Insns> parts);
 
+// Types (BTF), from the bytes of an object's .BTF section.
+Fd KernelBtfLoad(std::span<const std::byte> btf);
+
+// Where a function starts, and its BTF_KIND_FUNC.
+struct FunctionInfo {
+  uint32_t insn = 0;
+  uint32_t type = 0;
+};
+
 struct LoadOptions {
   uint32_t attach_type = 0;
-  uint32_t flags = 0;  // BPF_F_SLEEPABLE, ...
+  int btf = 0;                                   // what KernelBtfLoad gave; 0 for none
+  std::span<const FunctionInfo> functions = {};  // all of them, if there is BTF
+  uint32_t flags = 0;                            // BPF_F_SLEEPABLE, ...
   std::span<const int> fd_array = {};
   // 1: why the program is refused; 2: every instruction; 4: the counts alone.
   uint32_t log_level = 1;

@@ -2,7 +2,9 @@
 // The running kernel's verdict on random programs is ours too.
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -34,6 +36,25 @@ std::string Line(const std::string& log) {
   return log.substr(start + 1, end - start - 1);
 }
 
+// For `skep verify --backend both`, once the map types' numbers are names.
+std::string AsTestFile(const std::vector<Insn>& insns) {
+  std::string text = "-- type\nxdp\n-- maps\n";
+  for (const MapSpec& map : tools::GeneratedProgramMaps()) {
+    text += map.name + " " + std::to_string(static_cast<int>(map.type)) +
+            " key=" + std::to_string(map.key_size) + " value=" + std::to_string(map.value_size) +
+            " entries=" + std::to_string(map.max_entries) + "\n";
+  }
+  text += "-- raw\n";
+  for (const Insn& insn : insns) {
+    uint64_t word;
+    std::memcpy(&word, &insn, sizeof(word));
+    char line[24];
+    std::snprintf(line, sizeof(line), "0x%016llx\n", static_cast<unsigned long long>(word));
+    text += line;
+  }
+  return text;
+}
+
 TEST(KernelVerdict, OfRandomProgramsIsOurs) {
   if (const std::string why = test::WhyNoKernel(); !why.empty()) GTEST_SKIP() << why;
   if (!test::KernelIsAtLeast(6, 18)) GTEST_SKIP() << "the rules are those of Linux 6.18";
@@ -52,7 +73,10 @@ TEST(KernelVerdict, OfRandomProgramsIsOurs) {
   const int count = count_text != nullptr ? std::atoi(count_text) : 1000;
   const char* seed_text = std::getenv("SKEP_SEED");
   const uint64_t seed = seed_text != nullptr ? std::strtoull(seed_text, nullptr, 10) : 1;
+  const bool show_counts = std::getenv("SKEP_SHOW_COUNTS") != nullptr;
   const Environment environment = BuiltinEnvironment(2);
+  const test::Fd types = test::KernelBtfLoad(tools::FunctionTypes());
+  ASSERT_TRUE(types.ok()) << types.get();
 
   int accepted = 0, stricter = 0, other_path = 0, shown = 0, too_long = 0, undecided = 0;
   for (int i = 0; i < count; ++i) {
@@ -60,18 +84,27 @@ TEST(KernelVerdict, OfRandomProgramsIsOurs) {
     const tools::GeneratedProgram random = generator.Next();
     std::vector<Insn> for_kernel = random.insns;
     for (Insn& insn : for_kernel) {
-      if (insn.code == 0x18 && insn.src != 0) insn.imm += kFirstMapFd;
+      if (insn.code == 0x18 && (insn.src == 1 || insn.src == 2)) insn.imm += kFirstMapFd;
     }
     VerifyOptions options;
     options.rights = Rights::kRoot;
     options.max_processed = kMostInsns;
-    const VerifyOutcome ours = Verify(random.ToProgram(), environment, options);
+    const VerifyOutcome ours = Verify(random.ToTypedProgram(), environment, options);
     if (ours.report.statistics.processed > kMostInsns) {
       ++too_long;
       continue;
     }
-    const kernel_oracle::Verdict kernel =
-        kernel_oracle::Judge(for_kernel, {}, {}, kStatistics, kernel_oracle::kXdp);
+    test::LoadOptions load;
+    load.log_level = kStatistics;
+    std::vector<test::FunctionInfo> functions;
+    for (const Subprogram& s : random.subprograms) functions.push_back({s.start, s.btf_type_id});
+    if (random.calls_back) {
+      load.btf = types.get();
+      load.functions = functions;
+    }
+    kernel_oracle::Verdict kernel;
+    kernel.accepted =
+        test::KernelProgramLoad(kernel_oracle::kXdp, for_kernel, &kernel.log, load).ok();
     // Linux gave up, or which numbers it forgets in a may_goto loop differs: both
     // are safe, and neither verdict follows from the other.
     const std::string line = Line(kernel.log);
@@ -86,7 +119,16 @@ TEST(KernelVerdict, OfRandomProgramsIsOurs) {
     }
     accepted += kernel.accepted ? 1 : 0;
     const std::string reason = ours.report.accepted ? "" : ours.report.findings[0].message;
-    if (same && ours.report.statistics.processed != ProcessedByKernel(kernel.log)) ++other_path;
+    const uint64_t processed = ours.report.statistics.processed;
+    if (same && processed != ProcessedByKernel(kernel.log)) {
+      ++other_path;
+      if (show_counts) {
+        std::printf("# program %d: processed %llu, by the kernel %llu\n%s\n", i,
+                    static_cast<unsigned long long>(processed),
+                    static_cast<unsigned long long>(ProcessedByKernel(kernel.log)),
+                    AsTestFile(random.insns).c_str());
+      }
+    }
     if (same && (kernel.accepted || kernel.log.find(reason) != std::string::npos)) continue;
     if (!same && kernel.accepted) ++stricter;
     if (shown++ < 5 || (!same && ours.report.accepted)) {

@@ -13,16 +13,27 @@
 #include <vector>
 
 #include "skep/program.h"
+#include "skep/program_type.h"
 
 #include "verifier/findings.h"
 
 namespace skep::verifier {
 
 struct GlobalArgument {
-  enum class Kind : uint8_t { kScalar, kContext, kMemory, kArena, kDynptr };
+  enum class Kind : uint8_t {
+    kScalar,
+    kContext,
+    kMemory,
+    kUntrustedMemory,  // any number or pointer: loads through it are guarded
+    kDynptr,
+    kArena,   // an arena pointer or a number
+    kObject,  // a trusted pointer to `btf_id`
+    kUntrustedObject,
+  };
   Kind kind = Kind::kScalar;
+  bool maybe_null = true;  // kMemory, kObject
   uint32_t size = 0;       // kMemory
-  bool maybe_null = true;  // kMemory
+  uint32_t btf_id = 0;     // kObject, kUntrustedObject: in the target BTF
 };
 
 struct GlobalPrototype {
@@ -32,7 +43,9 @@ struct GlobalPrototype {
   std::string message;
 };
 
-GlobalPrototype ReadGlobalPrototype(const Program& program, uint32_t subprogram);
+// The prototype of `subprogram`, the main program included, for programs of `type`.
+GlobalPrototype ReadGlobalPrototype(const Program& program, const ProgramType& type,
+                                    uint32_t subprogram);
 
 }  // namespace skep::verifier
 

@@ -7,20 +7,13 @@
 #include "btf/btf.h"
 #include "verifier/btf_walk.h"
 #include "verifier/kfunc_call.h"
+#include "verifier/log.h"
 #include "verifier/verifier.h"
 
 namespace skep::verifier {
 namespace {
 
 constexpr uint32_t kMaxArguments = 5;
-
-// As Linux names a type in these messages: its kind in capitals.
-std::string KindText(const btf::Btf& btf, uint32_t id) {
-  if (id == 0) return "UNKNOWN";
-  std::string text(btf::KindName(btf.kind(id)));
-  for (char& c : text) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-  return text;
-}
 
 // Kinds that stand for one of the kernel's structs.
 bool IsKernelObject(const Register& r) {
@@ -59,7 +52,7 @@ bool Verifier::CheckKfuncArguments(KfuncCall& call) {
     }
     if (arg.kind == KfuncArg::Kind::kOther) {
       return Reject(FindingCode::kKfuncArgType,
-                    {i, KindText(*program_.data().target_btf, arg.type)});
+                    {i, BtfKindText(*program_.data().target_btf, arg.type)});
     }
     bool with_size = false;
     if (!CheckKfuncPointer(i, arg, call, &with_size)) return false;
@@ -271,7 +264,7 @@ bool Verifier::CheckKfuncObject(uint32_t index, const KfuncArg& arg, const Kfunc
   const btf::Btf& btf = *program_.data().target_btf;
   if (!IsStruct(btf, arg.pointee)) {
     return Reject(FindingCode::kKfuncPointerType,
-                  {call.spec().name, index, KindText(btf, arg.pointee), btf.name(arg.pointee)});
+                  {call.spec().name, index, BtfKindText(btf, arg.pointee), btf.name(arg.pointee)});
   }
   const bool unsafe = (r.flags & ~kTrustedFlags) != 0 && (r.flags & kRcu) == 0;
   if (r.kind == RegKind::kBtfId && unsafe) {
@@ -296,8 +289,9 @@ bool Verifier::CheckKfuncObject(uint32_t index, const KfuncArg& arg, const Kfunc
   const bool same = of == &btf && StructMatches(btf, have, static_cast<uint32_t>(r.off),
                                                 arg.pointee, strict, (r.flags & kAlloc) == 0);
   if (same || projection) return true;
-  return Reject(FindingCode::kKfuncObjectType, {call.spec().name, index, KindText(btf, arg.pointee),
-                                                need_name, number, KindText(*of, have), have_name});
+  return Reject(FindingCode::kKfuncObjectType,
+                {call.spec().name, index, BtfKindText(btf, arg.pointee), need_name, number,
+                 BtfKindText(*of, have), have_name});
 }
 
 // The kernel's struct behind a register that stands for one; 0 if unknown.
@@ -350,7 +344,7 @@ bool Verifier::CheckKfuncMemory(uint32_t index, KfuncCall& call, bool* with_size
   const bool bytes = (arg.pointee != 0 && IsScalarType(btf, arg.pointee)) ||
                      IsScalarStruct(btf, arg.pointee) || (sized && arg.pointee == 0);
   if (!bytes) {
-    return Reject(FindingCode::kKfuncMemoryType, {index, KindText(btf, arg.pointee),
+    return Reject(FindingCode::kKfuncMemoryType, {index, BtfKindText(btf, arg.pointee),
                                                   btf.name(arg.pointee), sized ? "void, " : ""});
   }
   if (!CheckKfuncOffset(number, call.Has(kfunc::kRelease) && reg(number).ref_id != 0)) return false;

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "btf/btf.h"
 #include "isa/disasm.h"
 #include "verifier/verifier.h"
 
@@ -189,6 +190,13 @@ void Log::RollBack(size_t position) {
 std::string Log::Take() {
   if (text_.size() > limit_) text_.erase(0, text_.size() - limit_);
   return std::move(text_);
+}
+
+std::string BtfKindText(const btf::Btf& btf, uint32_t id) {
+  if (id == 0) return "UNKNOWN";
+  std::string text(btf::KindName(btf.kind(id)));
+  for (char& c : text) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return text;
 }
 
 std::string KindName(const Register& r) {

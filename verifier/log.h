@@ -18,6 +18,10 @@
 #include "btf/btf.h"
 #include "verifier/state.h"
 
+namespace skep::btf {
+class Btf;
+}
+
 namespace skep::verifier {
 
 inline constexpr uint32_t kLogSummary = 1;
@@ -57,6 +61,8 @@ struct StateChanges {
 
 // "scalar", "map_value_or_null", ...: a register's kind.
 std::string KindName(const Register& reg);
+// "STRUCT", "FUNC_PROTO", ...: a BTF type's kind, "UNKNOWN" for void.
+std::string BtfKindText(const btf::Btf& btf, uint32_t id);
 // "(0x0; 0xff)"
 std::string TnumText(Tnum bits);
 // "smin=0 smax=7 ": the bounds of a return value that is out of range.

@@ -199,6 +199,12 @@ bool Verifier::SetUpEntry(uint32_t subprogram) {
     SetUpGlobalArguments(prototype);
     return true;
   }
+  // Linux says what it makes of the main program's prototype, and goes on.
+  if (const GlobalPrototype& prototype = *PrototypeOf(0);
+      log_.Any() && prototype.failed != FindingCode::kNone &&
+      prototype.failed != FindingCode::kUnsupportedGlobal) {
+    log_.Append(prototype.message + "\n");
+  }
   if (type_->id == ProgramTypeId::kMemory) {
     constexpr uint64_t kMaxMemory = uint64_t{1} << 29;
     frame.regs[1] = Register::Pointer(RegKind::kMemory);

@@ -237,7 +237,6 @@ class Verifier {
   bool CheckAddressesTaken();
   bool CheckMap(const MapSpec& map, const FieldRecord& record);
   bool SetUpEntry(uint32_t subprogram);
-  void SetUpGlobalArguments(const GlobalPrototype& prototype);
 
   // ---- explore.cc: the walk over all paths
   bool Explore(uint32_t subprogram);
@@ -492,11 +491,18 @@ class Verifier {
   bool IsPercpuVariable(const btf::Btf& btf, uint32_t id) const;
   bool LoadKernelSymbol(const DecodedInsn& insn);
 
+  // ---- calls_global.cc
+  bool CallGlobal(uint32_t subprogram);
+  void SetUpGlobalArguments(const GlobalPrototype& prototype);
+  void SetUpGlobalArgument(const GlobalArgument& argument, Register& r);
+  bool CheckGlobalArguments(const GlobalPrototype& prototype);
+  bool CheckGlobalArgument(const GlobalArgument& argument, size_t index);
+  bool CheckGlobalMemory(int reg, uint32_t size);
+  bool CheckObjectArgument(const GlobalArgument& argument, int number);
+  bool CheckContextAsMemory(int reg, uint32_t size);
+
   // ---- calls_subprogram.cc
   bool CallSubprogram(const DecodedInsn& insn);
-  bool CallGlobal(uint32_t subprogram);
-  bool CheckGlobalArguments(const GlobalPrototype& prototype);
-  bool CheckGlobalMemory(int reg, uint32_t size);
   const GlobalPrototype* PrototypeOf(uint32_t subprogram);
   bool ReturnFromSubprogram();
   bool ReturnByTailCall();

@@ -101,7 +101,19 @@ TEST(RejectFiles, AreRejectedForTheReasonTheyName) {
 // Reasons that need more than a test file can say. BTF: kernel_objects_test.cc,
 // which needs Linux's own test objects; a frozen map, a budget, a licence, code
 // that no assembler makes: findings_test.cc.
-constexpr FindingCode kNeedsBtf[] = {FindingCode::kStackWithTailCall,
+constexpr FindingCode kNeedsBtf[] = {FindingCode::kGlobalArgUnknownTag,
+                                     FindingCode::kGlobalArgTags,
+                                     FindingCode::kGlobalArgArena,
+                                     FindingCode::kGlobalArgUntrusted,
+                                     FindingCode::kGlobalArgUntrustedKind,
+                                     FindingCode::kGlobalArgNoPointer,
+
+                                     FindingCode::kGlobalArgNoMatch,
+                                     FindingCode::kGlobalContextNoName,
+                                     FindingCode::kGlobalContextVoid,
+                                     FindingCode::kGlobalContextType,
+
+                                     FindingCode::kStackWithTailCall,
                                      FindingCode::kTracingMapField,
                                      FindingCode::kSocketFilterSpinLock,
                                      FindingCode::kSpecialField,

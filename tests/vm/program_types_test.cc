@@ -5,7 +5,11 @@
 #include "vm/program_types.h"
 
 #include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -14,6 +18,7 @@
 #include "skep/verify.h"
 
 #include "tests/support/bpf_syscall.h"
+#include "vm/program_types_doc.h"
 
 namespace skep {
 namespace {
@@ -342,6 +347,17 @@ TEST(ProgramTypeTable, HasARowForEachOfLinuxTypes) {
     EXPECT_TRUE(found) << id;
   }
   EXPECT_EQ(environment.FindProgramType(ProgramTypeId::kUnspec, 0), nullptr);
+}
+
+TEST(ProgramTypesDoc, ThePageInTheTreeIsMadeFromTheTable) {
+  const std::string path = std::string(SKEP_SOURCE_DIR) + "/docs/program-types.md";
+  const char* bless = std::getenv("SKEP_BLESS");
+  if (bless != nullptr && std::string_view(bless) == "1") {
+    std::ofstream(path) << ProgramTypesMarkdown();
+  }
+  std::stringstream page;
+  page << std::ifstream(path).rdbuf();
+  EXPECT_EQ(page.str(), ProgramTypesMarkdown()) << "run this test with SKEP_BLESS=1";
 }
 
 TEST(ProgramTypeTable, ChoosesTheRowOfTheAttachType) {

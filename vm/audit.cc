@@ -127,11 +127,15 @@ void Audit::Track(const uint64_t* r) {
       return TrackStore(address(insn.dst), op.width / 8u,
                         whole ? before_.origin[insn.src] : Origin{});
     }
-    case OpClass::kAtomic:
+    case OpClass::kAtomic: {
+      const Origin* slot = SlotAt(address(insn.dst));
+      const bool whole = slot != nullptr && op.width == 64 && address(insn.dst) % kSlotBytes == 0;
+      const Origin loaded = whole ? *slot : Origin{};
       TrackStore(address(insn.dst), op.width / 8u, Origin{});
-      if (op.Has(kWritesSrc)) now_.origin[insn.src] = Origin{};
-      if (op.Has(kWritesR0)) now_.origin[0] = Origin{};
+      if (op.Has(kWritesSrc)) now_.origin[insn.src] = loaded;
+      if (op.Has(kWritesR0)) now_.origin[0] = loaded;
       return;
+    }
     case OpClass::kWideLoad:
       return MarkFresh(insn.dst);
     case OpClass::kCall:

@@ -251,6 +251,24 @@ void ProgramGenerator::Record() {
   out_[check].off = static_cast<int16_t>(out_.size() - check - 1);
 }
 
+// A copy of a number, perhaps moved by a constant; a bound on one of the two, an
+// access by the other. What lies between may end a path at an older state.
+void ProgramGenerator::LinkedIndex() {
+  const auto copy = static_cast<uint8_t>(7 + Below(3));
+  const uint8_t from = copy == 9 ? 7 : static_cast<uint8_t>(copy + 1);
+  Move(copy, from);
+  if (Chance(40)) Emit(0x07, copy, 0, 0, static_cast<int32_t>(Below(8)));
+  if (Chance(30)) Emit(0x7b, 10, copy, -48, 0);
+  const size_t check = out_.size();
+  Emit(0x25, from, 0, 0, static_cast<int32_t>(Below(40)));  // if from > bound goto the end
+  if (Chance(50)) Branch();
+  Emit(0x18, 0, 2, 0, kArray);
+  Emit(0, 0, 0, 0, 0);
+  Emit(0x0f, 0, Chance(85) ? copy : from, 0, 0);
+  Emit(kLoads[Below(4)], copy, 0, static_cast<int16_t>(Below(20)), 0);
+  out_[check].off = static_cast<int16_t>(out_.size() - check - 1);
+}
+
 // data, data_end, a comparison of some form, an access.
 void ProgramGenerator::Packet() {
   if (in_subprogram_) return Alu();
@@ -415,8 +433,10 @@ void ProgramGenerator::Call() {
 void ProgramGenerator::Block(int steps) {
   for (int i = 0; i < steps; ++i) {
     const uint32_t pick = Below(100);
-    if (pick < 28) {
+    if (pick < 25) {
       Alu();
+    } else if (pick < 28) {
+      LinkedIndex();
     } else if (pick < 40) {
       Branch();
     } else if (pick < 55) {

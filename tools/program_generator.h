@@ -64,6 +64,7 @@ class ProgramGenerator {
   void HashAccess();
   void ValueAddress();
   void Record();
+  void LinkedIndex();
   void Packet();
   void Branch();
   void Loop();

@@ -65,6 +65,51 @@ TEST(Audit, FindsNoRandomProgramOutsideOfWhatWasProved) {
   EXPECT_EQ(cannot_run, 0u);
 }
 
+Program FromText(const std::string& code) {
+  const auto file = ParseTestFile("-- type\nxdp\n-- asm\n" + code, "text");
+  return *Program::Create(file->program);
+}
+
+// What the audit of `proved` says about a run of `run`, which has the same
+// instructions but for their numbers. Empty if it saw nothing.
+std::string Mismatch(const std::string& proved, const std::string& run) {
+  const auto runtime = *Runtime::Create({});
+  VerifyOptions options;
+  options.rights = Rights::kRoot;
+  Audit audit(FromText(proved), runtime->environment(), options);
+  EXPECT_TRUE(audit.report().accepted);
+  const auto executable = *runtime->PrepareUnverified(FromText(run), Engine::kChecked, {});
+  const auto context = *runtime->NewContext();
+  audit.Attach(*context);
+  std::vector<std::byte> packet(64);
+  const RunResult result = executable->RunPacket(*context, {.data = packet});
+  Audit::Detach(*context);
+  EXPECT_EQ(result.ok(), !audit.violation().has_value());
+  return audit.violation() ? audit.violation()->message : std::string();
+}
+
+TEST(Audit, SeesARunThatIsNotWhatWasProved) {
+  const auto sees = [](const std::string& proved, const std::string& run, const char* what) {
+    EXPECT_EQ(Mismatch(proved, proved), "");
+    EXPECT_NE(Mismatch(proved, run).find(what), std::string::npos) << Mismatch(proved, run);
+  };
+  sees("r0 = 1; exit", "r0 = 2; exit", "r0 is 0x2, not in 1");
+  sees("r0 = 1; *(u64 *)(r10 - 8) = 5; exit", "r0 = 1; *(u64 *)(r10 - 8) = 6; exit",
+       "fp-8 is 0x6, not in 5");
+  sees("r0 = 1; *(u8 *)(r10 - 3) = 0; exit", "r0 = 1; *(u8 *)(r10 - 3) = 6; exit",
+       "byte 5 of fp-8 is 0x6, not zero");
+  sees("r0 = 1; if r0 == 1 goto +1; r0 = 0; exit", "r0 = 1; if r0 == 3 goto +1; r0 = 0; exit",
+       "fact: the jump is always taken");
+  sees("r2 = r10; r2 += -8; r0 = 0; exit", "r2 = r10; r2 += -16; r0 = 0; exit", "not in fp-8");
+  sees("r2 = r1; r0 = 0; exit", "r2 = r10; r0 = 0; exit", "not in ctx()");
+  sees("r2 = *(u32 *)(r1 + 0); r0 = 0; exit", "r2 = *(u32 *)(r1 + 4); r0 = 0; exit", "not in pkt(");
+  // A packet of 64 bytes.
+  const std::string start = "r2 = *(u32 *)(r1 + 0); r3 = *(u32 *)(r1 + 4); r4 = r2; r4 += ";
+  const std::string end = "; r0 = 0; if r4 > r3 goto +1; r0 = 1; exit";
+  EXPECT_EQ(Mismatch(start + "32" + end, start + "32" + end), "");
+  EXPECT_NE(Mismatch(start + "32" + end, start + "80" + end), "");
+}
+
 // What files and objects hold, each program by itself.
 struct Sum {
   uint64_t audited = 0, insns = 0;

@@ -28,9 +28,9 @@ bool TakesPackets(ProgramTypeId type) {
          type == ProgramTypeId::kSchedCls || type == ProgramTypeId::kSchedAct;
 }
 
-bool NeedsTarget(ProgramTypeId type) {
-  return type == ProgramTypeId::kTracing || type == ProgramTypeId::kLsm ||
-         type == ProgramTypeId::kStructOps || type == ProgramTypeId::kExt;
+// An extension also needs the program that it replaces.
+bool IsForeign(ProgramTypeId type) {
+  return type == ProgramTypeId::kMemory || type == ProgramTypeId::kExt;
 }
 
 // The log's last line that says something, less the summary behind it.
@@ -171,7 +171,7 @@ class KernelInstance final : public BackendInstance {
 
   Result<BackendLoad> LoadOne(const Program& program, const BackendLoadOptions& options) const {
     const ProgramData& data = program.data();
-    if (NeedsTarget(program.type()) || program.type() == ProgramTypeId::kMemory) {
+    if (IsForeign(program.type())) {
       return Error{ErrorCode::kUnsupported, "the kernel backend loads no programs of type " +
                                                 std::string(ProgramTypeName(program.type()))};
     }
@@ -183,6 +183,7 @@ class KernelInstance final : public BackendInstance {
     attr.insn_cnt = static_cast<uint32_t>(code.size());
     attr.license = Address(data.license.c_str());
     attr.expected_attach_type = data.expected_attach_type;
+    attr.attach_btf_id = data.attach_btf_id;
     attr.prog_flags = data.flags | (data.sleepable ? kSleepable : 0) |
                       (options.strict_alignment ? kProgStrictAlignment : 0);
     CopyName(program.name(), attr.prog_name);

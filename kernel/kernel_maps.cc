@@ -4,7 +4,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "kernel/program_btf.h"
 
@@ -57,7 +61,30 @@ Result<Fd> CreateOne(const MapSpec& spec, const Fd& btf) {
   return Fd(fd);
 }
 
+Result<MappedMap> MapArena(const MapSpec& spec, const Fd& fd) {
+  const size_t size = size_t{spec.max_entries} * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  void* const wanted = reinterpret_cast<void*>(spec.map_extra);  // the address to be at
+  const int flags = MAP_SHARED | (wanted != nullptr ? MAP_FIXED_NOREPLACE : 0);
+  void* const data = mmap(wanted, size, PROT_READ | PROT_WRITE, flags, fd.get(), 0);
+  if (data == MAP_FAILED) {
+    const int code = errno;
+    return Error{ErrorCode::kSystem,
+                 "map '" + spec.name + "': cannot map the arena: " + std::strerror(code), code};
+  }
+  return MappedMap(data, size);
+}
+
 }  // namespace
+
+MappedMap& MappedMap::operator=(MappedMap&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedMap::~MappedMap() {
+  if (data_ != nullptr) munmap(data_, size_);
+}
 
 Result<uint32_t> PossibleCpus() {
   // "0-3", "0", or "0,2-5": the last number counts.
@@ -79,7 +106,11 @@ Result<KernelMaps> KernelMaps::Create(std::span<const MapSpec> specs, const btf:
   for (const MapSpec& spec : specs) {
     if (!types.valid() && spec.btf_value_type_id != 0) types = LoadBtf(btf);
     SKEP_TRY(Fd fd, CreateOne(spec, types));
-    out.maps_.insert_or_assign(spec.name, KernelMap{spec, std::move(fd)});
+    MappedMap memory;
+    if (spec.type == MapType::kArena) {
+      SKEP_TRY(memory, MapArena(spec, fd));
+    }
+    out.maps_.insert_or_assign(spec.name, KernelMap{spec, std::move(fd), std::move(memory)});
   }
   for (const auto& [name, map] : out.maps_) SKEP_TRY_VOID(out.Fill(map).At("map '" + name + "'"));
   return out;
@@ -92,7 +123,13 @@ const KernelMap* KernelMaps::Find(const std::string& name) const {
 
 Result<void> KernelMaps::Fill(const KernelMap& map) const {
   const MapSpec& spec = map.spec;
-  if (spec.initial_value != nullptr) {
+  if (spec.initial_value != nullptr && map.memory.data() != nullptr) {
+    if (spec.initial_value->size() > map.memory.size()) {
+      return Error{ErrorCode::kInvalidArgument,
+                   "more initial bytes than the arena's " + std::to_string(map.memory.size())};
+    }
+    std::memcpy(map.memory.data(), spec.initial_value->data(), spec.initial_value->size());
+  } else if (spec.initial_value != nullptr) {
     const uint32_t zero = 0;
     const int result =
         Element(Command::kMapUpdateElem, map.fd.get(), &zero, spec.initial_value->data(), 0);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "skep/backend.h"
@@ -21,9 +22,28 @@ namespace skep::kernel {
 // The kernel's number of possible CPUs: lanes of a per-CPU value.
 Result<uint32_t> PossibleCpus();
 
+// Memory of a map in this process, unmapped at the end.
+class MappedMap {
+ public:
+  MappedMap() = default;
+  MappedMap(void* data, size_t size) : data_(data), size_(size) {}
+  MappedMap(MappedMap&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
+  MappedMap& operator=(MappedMap&& other) noexcept;
+  ~MappedMap();
+  void* data() const { return data_; }
+  size_t size() const { return size_; }
+
+ private:
+  void* data_ = nullptr;
+  size_t size_ = 0;
+};
+
 struct KernelMap {
   MapSpec spec;
   Fd fd;
+  // An arena: the kernel loads programs that use it once it has an address.
+  MappedMap memory;
 };
 
 class KernelMaps {

@@ -16,22 +16,11 @@
 #include <fmt/format.h>
 
 #include "btf/compatible.h"
+#include "btf/name_index.h"
 #include "loader/externs.h"
 
 namespace skep::loader {
 namespace {
-
-// The name without its flavour: what follows the last triple underscore between
-// two other characters tells apart several declarations of one function.
-std::string_view EssentialName(std::string_view name) {
-  for (size_t at = name.size(); at-- > 1;) {
-    if (name.substr(at).starts_with("___") && name[at - 1] != '_' && at + 3 < name.size() &&
-        name[at + 3] != '_') {
-      return name.substr(0, at);
-    }
-  }
-  return name;
-}
 
 std::string_view WhatIs(const Extern& one) {
   return one.kind == ExternKind::kFunction ? "kernel function (kfunc)" : "kernel variable";
@@ -46,7 +35,7 @@ void ResolveTyped(const btf::Btf& btf, const ObjectOptions& options, Extern& one
   }
   const btf::Btf& target = *options.target_btf;
   const bool function = one.kind == ExternKind::kFunction;
-  const uint32_t id = function ? target.Find(EssentialName(one.name), btf::Kind::kFunc)
+  const uint32_t id = function ? target.Find(btf::EssentialName(one.name), btf::Kind::kFunc)
                                : target.Find(one.name, btf::Kind::kVar);
   if (id == 0) {
     if (!one.weak) {

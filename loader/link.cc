@@ -11,6 +11,7 @@
 #include <elf.h>
 #include <fmt/format.h>
 
+#include "loader/attach_target.h"
 #include "loader/core_apply.h"
 #include "loader/section_rules.h"
 
@@ -112,6 +113,12 @@ Result<Program> Linker::Link(uint32_t entry) {
     data.type = meaning.rule->type;
     data.expected_attach_type = meaning.rule->attach_type;
     data.attach_target = meaning.target;
+    SKEP_TRY(data.attach_btf_id, FindAttachTarget(meaning, data.target_btf.get()));
+    if (data.type == ProgramTypeId::kStructOps) {
+      SKEP_TRY(const StructOpsMember member, object_.struct_ops.Find(entry));
+      data.attach_btf_id = member.type;
+      data.expected_attach_type = member.member;
+    }
     data.sleepable = meaning.rule->sleepable;
     data.flags = (meaning.rule->sleepable ? kProgSleepable : 0) |
                  (meaning.rule->frags ? kProgXdpHasFrags : 0);
@@ -267,13 +274,9 @@ Result<void> Linker::ResolveWideLoad(const Frame& frame, Insn* insn, const Reloc
   // A definition's address is the map; bytes of a data section lie in element 0.
   const MapPlace* place = object_.maps.Find(symbol.section, symbol.value);
   if (place == nullptr) {
-    const bool later = target.name.starts_with(".struct_ops") ||
-                       target.name.starts_with("?.struct_ops") || target.name == ".addr_space.1";
-    return Unsupported(later ? fmt::format("{}: '{}' of section {} is not supported yet",
-                                           Where(frame), symbol.name, target.name)
-                             : fmt::format("{}: '{}' of section {} is neither a map nor in .data, "
-                                           ".rodata or .bss",
-                                           Where(frame), symbol.name, target.name));
+    return Unsupported(
+        fmt::format("{}: '{}' of section {} is neither a map nor in .data, .rodata or .bss",
+                    Where(frame), symbol.name, target.name));
   }
   return ReferToMap(symbol, *place, insn).At(Where(frame));
 }

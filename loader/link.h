@@ -22,6 +22,7 @@
 #include "loader/functions.h"
 #include "loader/map_table.h"
 #include "loader/object_types.h"
+#include "loader/struct_ops.h"
 
 namespace skep::loader {
 
@@ -32,6 +33,7 @@ struct ObjectFile {
   FunctionTable functions;
   MapTable maps;
   ExternTable externs;
+  StructOps struct_ops;
   std::string license;
   ObjectOptions options{};
   CoreTable core{};  // against options.target_btf

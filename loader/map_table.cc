@@ -121,6 +121,7 @@ Result<MapTable> ReadMaps(const ElfFile& elf, const ObjectTypes& types,
   MapTable table;
   SKEP_TRY_VOID(ReadLegacyMaps(elf, table));
   SKEP_TRY_VOID(ReadBtfMaps(elf, types, table));
+  SKEP_TRY_VOID(ReadArenaData(elf, table));
   SKEP_TRY_VOID(ReadDataMaps(elf, types, object_name, table));
   std::stable_sort(table.places.begin(), table.places.end(), [](const auto& a, const auto& b) {
     return std::tie(a.section, a.offset) < std::tie(b.section, b.offset);

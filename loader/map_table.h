@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // MapTable: all maps of an object and where in its sections they are: BTF
-// definitions of .maps, struct bpf_map_def of the older `maps` section, and
-// .data, .rodata and .bss, which become arrays of one element. Names, flags and
+// definitions of .maps, struct bpf_map_def of the older `maps` section, .data,
+// .rodata and .bss, which become arrays of one element, and .addr_space.1, which
+// lies in the arena. Names, flags and
 // sizes are those that libbpf gives them.
 //
 // Threads: immutable.
@@ -29,13 +30,13 @@ struct MapPlace {
   uint32_t section = 0;  // ELF section index
   uint64_t offset = 0;
   uint64_t size = 0;
-  bool is_data = false;   // element 0 is the section itself
+  bool is_data = false;   // element 0, or the arena's start, is the section itself
   uint64_t slots_at = 0;  // .maps: where the member `values` starts in the definition
 };
 
 struct MapTable {
   std::vector<MapSpec> specs;
-  std::vector<MapPlace> places;  // one a spec, by section, then by offset
+  std::vector<MapPlace> places;  // by section, then by offset
 
   void Add(MapSpec spec, MapPlace place);
 
@@ -61,6 +62,8 @@ Result<void> ReadBtfMaps(const ElfFile& elf, const ObjectTypes& types, MapTable&
 // `.values = { [1] = &inner }` of .maps, from its relocations. REQUIRES: the
 // places are sorted.
 Result<void> ReadInitialSlots(const ElfFile& elf, const FunctionTable& functions, MapTable& table);
+// .addr_space.1: its bytes and place go to the map of type arena.
+Result<void> ReadArenaData(const ElfFile& elf, MapTable& table);
 // The section `maps`: appends to `table`.
 Result<void> ReadLegacyMaps(const ElfFile& elf, MapTable& table);
 // Ring buffers of any size become the next power of two of pages, as in libbpf.

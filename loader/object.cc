@@ -66,11 +66,13 @@ Result<ObjectFile> TakeApart(std::span<const std::byte> bytes, std::string_view 
   SKEP_TRY(FunctionTable functions, FunctionTable::Read(elf));
   SKEP_TRY(MapTable maps, ReadMaps(elf, types, functions, object_name));
   SKEP_TRY(ExternTable externs, ExternTable::Read(elf, types, options, object_name, maps));
+  SKEP_TRY(StructOps struct_ops, StructOps::Read(elf, types, functions, options.target_btf.get()));
   SKEP_TRY(std::string license, ReadLicense(elf));
   CoreTable core = CoreTable::Resolve(types, options.target_btf.get());
-  return ObjectFile{std::move(elf),  std::move(types),   std::move(functions),
-                    std::move(maps), std::move(externs), std::move(license),
-                    options,         std::move(core)};
+  return ObjectFile{
+      std::move(elf),     std::move(types),      std::move(functions), std::move(maps),
+      std::move(externs), std::move(struct_ops), std::move(license),   options,
+      std::move(core)};
 }
 
 std::vector<ObjectProgram> LinkAll(const ObjectFile& object, uint64_t file_size) {

@@ -63,10 +63,11 @@ Result<std::string> ReadConfig(const std::string& path) {
                    path + ": more than " + std::to_string(kMaxConfig) + " bytes"};
     }
   }
-  if (got < 0) {
-    int code = 0;
-    return Error{ErrorCode::kSystem, path + ": " + gzerror(file.get(), &code)};
-  }
+  // The end of a file that was cut off is told by its code alone.
+  int code = Z_OK;
+  const char* message = gzerror(file.get(), &code);
+  if (got < 0 || (code != Z_OK && code != Z_STREAM_END))
+    return Error{ErrorCode::kSystem, path + ": " + message};
   return text;
 }
 

@@ -97,8 +97,9 @@ struct MapSpec {
   // Map-in-map: the spec that inner maps must equal. Null for other types.
   std::shared_ptr<const MapSpec> inner;
 
-  // .data and .rodata: the value_size bytes of element 0, shared by all copies
-  // of the spec. Null: the map starts with zeroes (.bss) or empty.
+  // .data and .rodata: the value_size bytes of element 0; of an arena: what it
+  // starts with. Shared by all copies of the spec. Null: the map starts with
+  // zeroes (.bss) or empty.
   std::shared_ptr<const std::vector<std::byte>> initial_value;
   // Frozen after initialisation (.rodata): the verifier reads it as constants.
   bool frozen = false;

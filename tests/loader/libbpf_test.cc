@@ -36,6 +36,10 @@ BpfObject OpenWithLibbpf(const std::string& path) {
 std::vector<std::string> AllObjects() {
   std::vector<std::string> paths = BuiltObjects();
   for (std::string& path : OtherObjects()) paths.push_back(std::move(path));
+  // Refused here as by libbpf since 1.4; the one compared with knows no arenas.
+  std::erase_if(paths, [](const std::string& path) {
+    return SourceName(path) == "arena_missing" || SourceName(path) == "arena_two";
+  });
   return paths;
 }
 

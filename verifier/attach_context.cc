@@ -181,12 +181,18 @@ bool Verifier::CheckFunctionTarget() {
   if (attach != kAttachFentry && attach != kAttachFexit && attach != kAttachModifyReturn) {
     return Reject(FindingCode::kUnsupportedTarget, {});
   }
+  // Only these may be given another result on every kernel; who may sleep, and
+  // what else may fail, is in its list of error injection.
   constexpr std::string_view kSecurity = "security_";
-  constexpr std::string_view kSyscall = "__x64_sys_";
   const bool security = target_.name.substr(0, kSecurity.size()) == kSecurity;
-  const bool syscall = target_.name.substr(0, kSyscall.size()) == kSyscall;
-  if (data.sleepable ? !syscall : attach == kAttachModifyReturn && !security && !syscall) {
+  if (data.sleepable || (attach == kAttachModifyReturn && !security)) {
     return Reject(FindingCode::kUnsupportedSleepTarget, {target_.name});
+  }
+  if (IsNeverTraced(target_.name)) {
+    return Reject(FindingCode::kTargetNeverTraced, {target_.name});
+  }
+  if (attach != kAttachFentry && NeverReturns(target_.name)) {
+    return Reject(FindingCode::kTargetNeverReturns, {});
   }
   return true;
 }

@@ -65,6 +65,25 @@ constexpr std::string_view kNoHooks[] = {
     "bpf_lsm_init",
 };
 
+constexpr std::string_view kNeverTraced[] = {
+    "migrate_disable",   "migrate_enable",  "rcu_read_unlock_strict", "preempt_count_add",
+    "preempt_count_sub", "__rcu_read_lock", "__rcu_read_unlock",
+};
+constexpr std::string_view kNeverReturn[] = {
+    "__ia32_sys_exit",
+    "__ia32_sys_exit_group",
+    "__kunit_abort",
+    "kunit_try_catch_throw",
+    "__module_put_and_kthread_exit",
+    "__x64_sys_exit",
+    "__x64_sys_exit_group",
+    "do_exit",
+    "do_group_exit",
+    "kthread_complete_and_exit",
+    "kthread_exit",
+    "make_task_dead",
+};
+
 // Members of struct tcp_congestion_ops that programs may be.
 constexpr std::string_view kCongestionMembers[] = {
     "ssthresh",     "cong_avoid",   "set_state", "cwnd_event",    "in_ack_event", "pkts_acked",
@@ -78,6 +97,16 @@ bool HasTrait(std::string_view function, HookTraits trait) {
 }
 
 }  // namespace
+
+bool IsNeverTraced(std::string_view function) {
+  return std::find(std::begin(kNeverTraced), std::end(kNeverTraced), function) !=
+         std::end(kNeverTraced);
+}
+
+bool NeverReturns(std::string_view function) {
+  return std::find(std::begin(kNeverReturn), std::end(kNeverReturn), function) !=
+         std::end(kNeverReturn);
+}
 
 bool IsIteratorTarget(std::string_view function) {
   return std::any_of(std::begin(kIteratorArguments), std::end(kIteratorArguments),

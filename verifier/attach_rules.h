@@ -35,6 +35,11 @@ bool IsIteratorTarget(std::string_view function);
 // Null if the argument is a trusted pointer to a live object, or a number.
 const IteratorArgument* FindIteratorArgument(std::string_view function, uint32_t number);
 
+// Functions of the kernel that run around every program, which none may trace.
+bool IsNeverTraced(std::string_view function);
+// Functions that end the task: nothing can run behind them.
+bool NeverReturns(std::string_view function);
+
 // Security hooks, by the name of their function: "bpf_lsm_file_open".
 bool IsHook(std::string_view function);
 bool IsSleepableHook(std::string_view function);

@@ -88,13 +88,13 @@ bool Verifier::CheckBtfArgument(const HelperSpec& helper, int number, const ArgS
     if ((arg.flags & kArgReadOnly) != 0) return true;
     return Reject(FindingCode::kMayWriteObject, {HelperName(helper), number, KindName(r)});
   }
-  // What may be exchanged is checked with the field.
-  if (helper.id == kKptrXchg) return true;
   if (arg.kind != ArgKind::kBtfId && arg.kind != ArgKind::kBtfIdSockCommon) return true;
   const bool releases = (arg.flags & kArgRelease) != 0;
   if (r.MaybeNull() && ((arg.flags & kArgMaybeNull) == 0 || releases)) {
     return Reject(FindingCode::kNullToHelper, {number});
   }
+  // What may be exchanged is checked with the field.
+  if (helper.id == kKptrXchg) return true;
   const std::string_view wanted =
       arg.kind == ArgKind::kBtfIdSockCommon ? kSockCommonName : arg.type_name;
   const uint32_t need = TargetStruct(wanted);

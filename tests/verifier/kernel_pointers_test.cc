@@ -242,6 +242,34 @@ TEST_F(KernelPointers, SecurityHooks) {
   Expect(hook);
 }
 
+TEST_F(KernelPointers, FunctionsThatMayNotBeTraced) {
+  Case c{"r0 = 0\nexit", ""};
+  c.kind = Kind::kFunc;
+  c.attach = 25;  // fexit
+  c.target = "vfs_read";
+  Expect(c);
+  c.target = "do_exit";
+  c.message = "Attaching fexit/fmod_ret to __noreturn functions is rejected.";
+  Expect(c);
+  c.attach = 24;
+  c.message = "";
+  Expect(c);
+  if (Kernel()->Find("migrate_disable", Kind::kFunc) != 0) {
+    c.target = "migrate_disable";
+    c.message = "Attaching tracing programs to function 'migrate_disable' is rejected.";
+    Expect(c);
+  }
+  // Lists of the running kernel decide: never accepted.
+  c.target = "__x64_sys_nanosleep";
+  for (const uint32_t attach : {24u, 26u}) {
+    c.attach = attach;
+    c.sleepable = attach == 24;
+    const VerifierReport report = Judge(c);
+    ASSERT_FALSE(report.accepted);
+    EXPECT_TRUE(report.findings[0].unsupported) << report.findings[0].message;
+  }
+}
+
 TEST_F(KernelPointers, SymbolsOfTheKernel) {
   Case c{"r1 = 0 ll\nr0 = *(u32 *)(r1 + 0)" + kEnd, "R1 is ptr_rq access percpu memory: off=0"};
   const uint32_t runqueues = Kernel()->Find("runqueues", Kind::kVar);

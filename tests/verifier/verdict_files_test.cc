@@ -185,7 +185,9 @@ constexpr FindingCode kNeedsKernelTypes[] = {FindingCode::kBtfNotStruct,
                                              FindingCode::kNoWriteSupport,
                                              FindingCode::kWriteBeyondMember,
                                              FindingCode::kDummyState,
-                                             FindingCode::kDummyRange};
+                                             FindingCode::kDummyRange,
+                                             FindingCode::kTargetNeverTraced,
+                                             FindingCode::kTargetNeverReturns};
 // Guards that no program of today's types and helpers can reach.
 constexpr FindingCode kGuards[] = {
     FindingCode::kVarWriteOverPointer,

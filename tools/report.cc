@@ -121,6 +121,31 @@ std::string DescribeFinding(const Program& program, const Finding& finding) {
   return out;
 }
 
+std::string ExplainFinding(const Program& program, const Finding& finding) {
+  std::string out = "  how the path came there:\n";
+  if (finding.path_omitted != 0) out += fmt::format("    ({} branches)\n", finding.path_omitted);
+  const std::vector<ListedInsn> all = List(program);
+  const SourceLine* shown = nullptr;
+  for (const PathStep& step : finding.path) {
+    const SourceLine* line = program.LineAt(step.insn);
+    if (line != nullptr && line->line != 0 && (shown == nullptr || line->line != shown->line)) {
+      out += fmt::format("  {:>8} | ; {}\n", line->line, Trimmed(line->text));
+      shown = line;
+    }
+    const auto at =
+        std::lower_bound(all.begin(), all.end(), step.insn,
+                         [](const ListedInsn& l, uint32_t slot) { return l.slot < slot; });
+    const std::string text = at != all.end() && at->slot == step.insn ? at->text : "";
+    out += fmt::format("  {:8} |   {:<36} {}\n", step.insn, text,
+                       step.taken ? "jumps" : "goes straight on");
+  }
+  if (finding.path.empty()) out += "    straight from the start, without a branch\n";
+  if (!finding.involved.empty()) out += "  what was known there:\n" + Registers(finding.involved);
+  out += "  what is wrong: " + finding.message + "\n";
+  if (!finding.advice.empty()) out += "  what helps: " + finding.advice + "\n";
+  return out;
+}
+
 void PrintRejection(const Program& program, const VerifierReport& report) {
   std::string out = program.name() + " is rejected\n";
   for (const Finding& finding : report.findings) out += DescribeFinding(program, finding);

@@ -18,6 +18,11 @@ std::string Headline(const Finding& finding);
 // state and advice; several lines.
 std::string DescribeFinding(const Program& program, const Finding& finding);
 
+// How the path came there: the source lines (or instructions) of its branches and
+// which way each went, then what was known of the registers involved; several
+// lines.
+std::string ExplainFinding(const Program& program, const Finding& finding);
+
 // To standard error: "skep: NAME is rejected: ..." and the finding.
 void PrintRejection(const Program& program, const VerifierReport& report);
 

@@ -30,6 +30,7 @@ struct VerifyCommandOptions {
   uint32_t log = 0;
   bool unprivileged = false;
   bool strict_alignment = false;
+  bool explain = false;
   bool json = false;
 };
 
@@ -156,7 +157,17 @@ void TakeKernelVerdict(Verdict& out) {
   out.report.statistics.processed = out.kernel->processed;
 }
 
-Json ToJson(const Verdict& verdict, const std::string& object, bool both) {
+Json PathJson(const Finding& finding) {
+  Json path = Json::array();
+  for (const PathStep& step : finding.path) {
+    path.push_back({{"insn", step.insn}, {"taken", step.taken}, {"source", step.source}});
+  }
+  return {{"omitted", finding.path_omitted}, {"branches", std::move(path)}};
+}
+
+Json ToJson(const Verdict& verdict, const VerifyCommandOptions& options) {
+  const std::string& object = options.object;
+  const bool both = options.backend == "both";
   const VerifierReport& report = verdict.report;
   Json json = {{"object", object},
                {"program", verdict.from->name},
@@ -169,6 +180,11 @@ Json ToJson(const Verdict& verdict, const std::string& object, bool both) {
   json["message"] = verdict.message;
   json["insn"] = finding == nullptr ? Json(nullptr) : Json(finding->insn);
   json["source"] = finding == nullptr ? Json(nullptr) : Json(finding->source);
+  if (options.explain && finding != nullptr) {
+    json["path"] = PathJson(*finding);
+    json["registers"] = finding->involved;
+    json["advice"] = finding->advice;
+  }
   json["processed"] = report.statistics.processed;
   json["states"] = report.statistics.total_states;
   json["peak_states"] = report.statistics.peak_states;
@@ -217,7 +233,7 @@ std::string KernelText(const KernelVerdict& kernel) {
   return out + kernel.log;
 }
 
-std::string ToText(const Verdict& verdict, bool kernel_only) {
+std::string ToText(const Verdict& verdict, bool kernel_only, bool explain) {
   std::string out = Bold(verdict.from->name) + " (" + std::string(ProgramTypeName(verdict.type)) +
                     ", " + std::to_string(verdict.insns) + " instructions): ";
   const VerifierStatistics& statistics = verdict.report.statistics;
@@ -234,6 +250,7 @@ std::string ToText(const Verdict& verdict, bool kernel_only) {
   }
   for (const Finding& finding : verdict.report.findings) {
     out += DescribeFinding(*verdict.program, finding);
+    if (explain) out += ExplainFinding(*verdict.program, finding);
   }
   out += verdict.report.log;
   if (!verdict.kernel) return out;
@@ -302,8 +319,8 @@ int VerifyCommand(const VerifyCommandOptions& options) {
       good = good && verdict->kernel->verdict == "accept";
     }
     good = good && verdict->verdict == "accept";
-    all.push_back(ToJson(*verdict, options.object, both));
-    text += ToText(*verdict, kernel_only);
+    all.push_back(ToJson(*verdict, options));
+    text += ToText(*verdict, kernel_only, options.explain);
     verdicts.push_back(*std::move(verdict));
     verdicts.back().report.log.clear();  // it is in `text`
     progress.Step();
@@ -333,6 +350,8 @@ void AddVerify(CLI::App& app, int& status) {
       ->check(CLI::IsMember({"skep", "kernel", "both"}))
       ->capture_default_str();
   AddTargetOptions(verify, options->target);
+  verify->add_flag("--explain", options->explain,
+                   "For each refusal the branches that led there and what was known");
   verify->add_flag("--unprivileged", options->unprivileged, "The rules for untrusted programs");
   verify->add_flag("--strict-alignment", options->strict_alignment,
                    "Refuse accesses that are not aligned");
@@ -341,6 +360,7 @@ void AddVerify(CLI::App& app, int& status) {
       "Examples:\n"
       "  skep verify filter.bpf.o\n"
       "  skep verify filter.bpf.o -p filter --log 2\n"
+      "  skep verify filter.bpf.o -p filter --explain\n"
       "  skep verify filter.bpf.o --backend both\n"
       "  skep verify filter.bpf.o --json | jq '.[].verdict'\n");
   verify->callback([options, &status] { status = VerifyCommand(*options); });

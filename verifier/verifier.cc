@@ -86,11 +86,9 @@ bool Verifier::RejectWithText(FindingCode code, std::string message) {
   if (insn_ < structure_.insns.size() && info(insn_).insn.op != Op::kInvalid) {
     finding.instruction = Disassemble(info(insn_).insn);
   }
-  if (const SourceLine* line = program_.LineAt(insn_);
-      line != nullptr && insn_ < structure_.insns.size()) {
-    finding.source =
-        std::string(line->file) + ":" + std::to_string(line->line) + ": " + std::string(line->text);
-  }
+  finding.source = SourceText(insn_);
+  finding.involved = InvolvedRegisters();
+  DescribePath(finding);
   if (current_ != nullptr) {
     finding.registers = FrameText(state(), state().depth, referents(), nullptr);
     if (!finding.registers.empty()) finding.registers.erase(0, 1);

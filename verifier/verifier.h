@@ -229,6 +229,10 @@ class Verifier {
   // ---- verifier.cc: results
   bool Reject(FindingCode code, Args args);
   void Note(FindingCode code, Args args);
+  // explain.cc
+  void DescribePath(Finding& finding) const;
+  std::string SourceText(uint32_t insn) const;
+  std::string InvolvedRegisters() const;
   // Another name: compilers differ on whether {std::string} is a string or Args.
   bool RejectWithText(FindingCode code, std::string message);
   bool CheckProgramType();

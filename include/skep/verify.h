@@ -67,6 +67,13 @@ enum class FindingCode : uint16_t;
 // "V031"; the documentation is docs/findings.md.
 SKEP_EXPORT std::string FindingName(FindingCode code);
 
+// A conditional branch on the way to a finding.
+struct PathStep {
+  uint32_t insn = 0;
+  bool taken = false;
+  std::string source;  // as Finding::source
+};
+
 struct Finding {
   FindingCode code{};
   int sys_errno = 0;  // what bpf(BPF_PROG_LOAD) gives: EINVAL, EACCES, E2BIG, ...
@@ -78,6 +85,11 @@ struct Finding {
   std::string instruction;  // disassembled
   std::string source;       // "file:line: text"; empty without line info
   std::string registers;    // register state there, in Linux's notation
+  std::string involved;     // of these, the registers that the instruction reads
+  // The branches that led there, the last 256 of them; none for findings that
+  // concern no path.
+  std::vector<PathStep> path;
+  uint64_t path_omitted = 0;  // branches before those
 };
 
 struct VerifierStatistics {

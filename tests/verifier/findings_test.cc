@@ -247,5 +247,62 @@ TEST(Findings, ReturnValuesOfTheHostsType) {
                 Root(), environment);
 }
 
+Finding FirstFinding(const ProgramData& data) {
+  const Result<Program> program = Program::Create(data);
+  EXPECT_TRUE(program.has_value());
+  const VerifyOutcome outcome = Verify(*program, BuiltinEnvironment(2), Root());
+  EXPECT_FALSE(outcome.report.accepted);
+  return outcome.report.findings.at(0);
+}
+
+TEST(FindingPath, NamesTheBranchesOfTheRefusedPathInOrder) {
+  const Finding finding =
+      FirstFinding(Xdp("r6 = 0\n"
+                       "r7 = *(u32 *)(r1 + 12)\n"
+                       "if r7 > 5 goto pc+1\n"  // 2: straight on
+                       "r6 = 1\n"
+                       "if r7 == 3 goto pc+2\n"  // 4: jumps, over what is well
+                       "r0 = 0\n"
+                       "exit\n"
+                       "if r6 == 0 goto pc+1\n"  // 7: decided, straight on
+                       "r0 = *(u32 *)(r6 + 0)\n"
+                       "exit"));
+  ASSERT_EQ(finding.insn, 8u);
+  ASSERT_EQ(finding.path.size(), 3u);
+  EXPECT_EQ(finding.path[0].insn, 2u);
+  EXPECT_FALSE(finding.path[0].taken);
+  EXPECT_EQ(finding.path[1].insn, 4u);
+  EXPECT_TRUE(finding.path[1].taken);
+  EXPECT_EQ(finding.path[2].insn, 7u);
+  EXPECT_FALSE(finding.path[2].taken);
+  EXPECT_EQ(finding.path_omitted, 0u);
+  EXPECT_EQ(finding.involved, "R6=1");
+}
+
+TEST(FindingPath, GoesThroughFunctionsAndBack) {
+  const Finding finding =
+      FirstFinding(Xdp("r1 = *(u32 *)(r1 + 12)\n"
+                       "call pc+2\n"
+                       "r0 = *(u64 *)(r0 + 0)\n"
+                       "exit\n"
+                       "r0 = 1\n"
+                       "if r1 == 0 goto pc+1\n"
+                       "r0 = 2\n"
+                       "exit"));
+  ASSERT_EQ(finding.insn, 2u);
+  ASSERT_EQ(finding.path.size(), 1u);
+  EXPECT_EQ(finding.path[0].insn, 5u);
+  EXPECT_FALSE(finding.path[0].taken);
+}
+
+TEST(FindingPath, KeepsTheLastBranchesOfALongOne) {
+  std::string code = "r6 = 0\nr7 = *(u32 *)(r1 + 12)\n";
+  for (int i = 0; i < 700; ++i) code += "if r6 != 0 goto pc+1\nr7 += 0\n";
+  const Finding finding = FirstFinding(Xdp(code + "r0 = *(u32 *)(r7 + 0)\nexit"));
+  EXPECT_EQ(finding.path.size(), 256u);
+  EXPECT_EQ(finding.path_omitted, 700u - 256u);
+  EXPECT_EQ(finding.path.back().insn, 2u + 2 * 699);
+}
+
 }  // namespace
 }  // namespace skep::verifier

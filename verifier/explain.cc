@@ -75,7 +75,7 @@ std::string Verifier::InvolvedRegisters() const {
     const Register& r = current_->reg(i);
     if ((wanted >> i & 1) == 0 || r.kind == RegKind::kNotInit) continue;
     out += (out.empty() ? "R" : " R") + std::to_string(i) + "=" +
-           RegisterText(r, maps_, current_->depth);
+           RegisterText(r, referents(), current_->depth);
   }
   return out;
 }

@@ -51,7 +51,6 @@ class Selftests(SkepTest):
             if stated == "POINTER_VALUE" or row["prog"] in NEED_A_MAP_VALUE:
                 not_run["returns an address, or what its own runner puts into a map"] += 1
                 continue
-            self.maxDiff = None
             for engine in ("interp", "jit"):
                 result = subprocess.run(
                     [SKEP, "run", path, "-p", row["prog"], "--engine", engine, "--packet-hex",

@@ -91,7 +91,7 @@ bool Verifier::CheckBtfArgument(const HelperSpec& helper, int number, const ArgS
   if (arg.kind != ArgKind::kBtfId && arg.kind != ArgKind::kBtfIdSockCommon) return true;
   const bool releases = (arg.flags & kArgRelease) != 0;
   if (r.MaybeNull() && ((arg.flags & kArgMaybeNull) == 0 || releases)) {
-    return Reject(FindingCode::kNullToHelper, {number});
+    return Reject(FindingCode::kHelperMaybeNull, {number});
   }
   // What may be exchanged is checked with the field.
   if (helper.id == kKptrXchg) return true;

@@ -162,7 +162,6 @@ constexpr FindingCode kNeedsKernelTypes[] = {FindingCode::kBtfNotStruct,
                                              FindingCode::kBufferNegative,
                                              FindingCode::kBufferVariable,
                                              FindingCode::kMayWriteObject,
-                                             FindingCode::kNullToHelper,
                                              FindingCode::kWrongObject,
 
                                              FindingCode::kSocketMapArgument,

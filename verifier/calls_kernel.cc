@@ -89,12 +89,12 @@ bool Verifier::CheckBtfArgument(const HelperSpec& helper, int number, const ArgS
     return Reject(FindingCode::kMayWriteObject, {HelperName(helper), number, KindName(r)});
   }
   if (arg.kind != ArgKind::kBtfId && arg.kind != ArgKind::kBtfIdSockCommon) return true;
+  // What may be exchanged, null or not, is checked with the field.
+  if (helper.id == kKptrXchg) return true;
   const bool releases = (arg.flags & kArgRelease) != 0;
   if (r.MaybeNull() && ((arg.flags & kArgMaybeNull) == 0 || releases)) {
     return Reject(FindingCode::kHelperMaybeNull, {number});
   }
-  // What may be exchanged is checked with the field.
-  if (helper.id == kKptrXchg) return true;
   const std::string_view wanted =
       arg.kind == ArgKind::kBtfIdSockCommon ? kSockCommonName : arg.type_name;
   const uint32_t need = TargetStruct(wanted);

@@ -154,7 +154,7 @@ XDP add_to_address(void* ctx) {
   return 1;
 }
 
-EXPECT_REJECT("V442", "Possibly NULL pointer passed to helper arg2")
+EXPECT_REJECT("V444", "invalid PTR_TO_BTF_ID register for type match")
 XDP may_be_null(void* ctx) {
   struct value* v = Find(&values);
   if (!v) return 0;

@@ -80,28 +80,6 @@ const char* Remark(OpClass op_class) {
   return "";
 }
 
-const char* Name(Group group) {
-  switch (group) {
-    case Group::kBase32:
-      return "base32";
-    case Group::kBase64:
-      return "base64";
-    case Group::kAtomic32:
-      return "atomic32";
-    case Group::kAtomic64:
-      return "atomic64";
-    case Group::kDivMul32:
-      return "divmul32";
-    case Group::kDivMul64:
-      return "divmul64";
-    case Group::kPacket:
-      return "packet";
-    case Group::kLinux:
-      return "Linux";
-  }
-  return "";
-}
-
 const char* Fields(Operands operands) {
   switch (operands) {
     case Operands::kDstImm:
@@ -182,11 +160,33 @@ std::string TableRow(Op op) {
   char code[8];
   std::snprintf(code, sizeof code, "0x%02x", unsigned{row.code});
   return "| " + std::string(row.name) + " | `" + Example(op) + "` | " + code + " | " +
-         SelectorText(row.selector) + " | " + Fields(row.operands) + " | " + Name(row.group) +
-         " |\n";
+         SelectorText(row.selector) + " | " + Fields(row.operands) + " | " +
+         std::string(GroupName(row.group)) + " |\n";
 }
 
 }  // namespace
+
+std::string_view GroupName(Group group) {
+  switch (group) {
+    case Group::kBase32:
+      return "base32";
+    case Group::kBase64:
+      return "base64";
+    case Group::kAtomic32:
+      return "atomic32";
+    case Group::kAtomic64:
+      return "atomic64";
+    case Group::kDivMul32:
+      return "divmul32";
+    case Group::kDivMul64:
+      return "divmul64";
+    case Group::kPacket:
+      return "packet";
+    case Group::kLinux:
+      return "Linux";
+  }
+  return "";
+}
 
 std::string IsaMarkdown() {
   std::string out =

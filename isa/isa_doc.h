@@ -9,11 +9,17 @@
 #define SKEP_ISA_ISA_DOC_H_
 
 #include <string>
+#include <string_view>
+
+#include "isa/op.h"
 
 namespace skep {
 
 // Returns the page as Markdown.
 std::string IsaMarkdown();
+
+// "base32", "atomic64", ...; "Linux" for what the RFC does not have.
+std::string_view GroupName(Group group);
 
 }  // namespace skep
 

@@ -13,24 +13,10 @@ namespace {
 
 std::string_view CommandName(Command command) {
   switch (command) {
-    case Command::kMapCreate:
-      return "BPF_MAP_CREATE";
-    case Command::kMapLookupElem:
-      return "BPF_MAP_LOOKUP_ELEM";
-    case Command::kMapUpdateElem:
-      return "BPF_MAP_UPDATE_ELEM";
-    case Command::kMapDeleteElem:
-      return "BPF_MAP_DELETE_ELEM";
-    case Command::kMapGetNextKey:
-      return "BPF_MAP_GET_NEXT_KEY";
-    case Command::kProgLoad:
-      return "BPF_PROG_LOAD";
-    case Command::kProgTestRun:
-      return "BPF_PROG_TEST_RUN";
-    case Command::kBtfLoad:
-      return "BPF_BTF_LOAD";
-    case Command::kMapFreeze:
-      return "BPF_MAP_FREEZE";
+#define SKEP_COMMAND(name, number, text, backend) \
+  case Command::k##name:                          \
+    return text;
+#include "kernel/commands.def"
   }
   return "";
 }

@@ -18,15 +18,8 @@
 namespace skep::kernel {
 
 enum class Command : int {
-  kMapCreate = 0,
-  kMapLookupElem = 1,
-  kMapUpdateElem = 2,
-  kMapDeleteElem = 3,
-  kMapGetNextKey = 4,
-  kProgLoad = 5,
-  kProgTestRun = 10,
-  kBtfLoad = 18,
-  kMapFreeze = 22,
+#define SKEP_COMMAND(name, number, text, backend) k##name = number,
+#include "kernel/commands.def"
 };
 
 struct MapCreateAttr {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -81,6 +82,17 @@ TEST_F(RuntimeHelpers, SayWhoRuns) {
   EXPECT_EQ(static_cast<uint32_t>(ids), static_cast<uint32_t>(gettid()));
   EXPECT_EQ(Call(&helpers::GetCurrentUidGid), uint64_t{getgid()} << 32 | getuid());
   EXPECT_EQ(Call(&helpers::GetSmpProcessorId), 3u);
+}
+
+TEST_F(RuntimeHelpers, SayOnWhichNodeTheThreadRuns) {
+  unsigned cpu = 0, before = 0, after = 1;
+  uint64_t node = 0;
+  for (int i = 0; i < 100 && before != after; ++i) {  // the thread may move in between
+    ASSERT_EQ(getcpu(&cpu, &before), 0);
+    node = Call(&helpers::GetNumaNodeId);
+    ASSERT_EQ(getcpu(&cpu, &after), 0);
+  }
+  EXPECT_EQ(node, before);
 }
 
 TEST_F(RuntimeHelpers, CutAndPadTheNameOfTheThread) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The functions behind the rows of helpers.def, declared from them. Each is a
-// HelperFunction; the files of this room define them by topic.
+// The functions behind the rows of helpers.def and model/kfuncs.def, declared from
+// them. Each is a HelperFunction; the files of this room define them by topic.
 
 #ifndef SKEP_HELPERS_FUNCTIONS_H_
 #define SKEP_HELPERS_FUNCTIONS_H_
@@ -16,6 +16,12 @@ namespace skep::helpers {
                     ExecutionContext& context) noexcept;
 #define SKEP_PROTOTYPE(...)
 #include "helpers/helpers.def"
+
+#define SKEP_KFUNC(name, function, ...)                                              \
+  uint64_t function(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5, \
+                    ExecutionContext& context) noexcept;
+#define SKEP_KFUNC_PROTOTYPE(...)
+#include "model/kfuncs.def"
 
 }  // namespace skep::helpers
 

@@ -246,9 +246,7 @@ class Analysis {
 
 }  // namespace
 
-bool MayStop(const HelperSpec* spec) {
-  return spec == nullptr || spec->id >= kFirstHostHelperId || (spec->flags & kHelperCallsBack) != 0;
-}
+bool MayStop(const HelperSpec* spec) { return spec == nullptr || model::MayCallBack(*spec); }
 
 CallKind ClassifyCall(const ExecProgram& exec, uint32_t index) {
   const ExecInsn& insn = exec.insns[index];

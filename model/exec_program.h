@@ -7,6 +7,9 @@
 //     local calls hold the index of their target;
 //   - a helper call's imm is the byte offset of its HelperEntry from call_base;
 //   - map references are addresses: a Map*, or the address of value bytes;
+//   - the value of a function (kLdFunc) is what the engine's ExecutionContext::Call
+//     takes; the instruction holds the index where the function starts;
+//   - a call of a kernel function is a helper call;
 //   - context accesses of verified programs address the host's structure.
 // Unverified programs (verified == false) keep the program's own context
 // offsets; only the checked engines may run them.
@@ -27,7 +30,13 @@
 #include "model/facts.h"
 #include "model/helper_entry.h"
 
+namespace skep::btf {
+class Btf;
+}
+
 namespace skep::model {
+
+struct ExecProgram;
 
 struct ExecInsn {
   Op op{};
@@ -56,6 +65,17 @@ struct ExecSubprogram {
   bool tail_call_reachable = false;
 };
 
+// What Linux's verifier fills in for a call of a kernel function: the function
+// gets its address in the register that KfuncSpec::InfoRegister says.
+struct KfuncCallInfo {
+  const ExecProgram* program = nullptr;
+  // The program's own types; null if it has none.
+  std::shared_ptr<const btf::Btf> btf;
+  // In `btf`: the struct that the call makes, takes or gives back. 0 if none or
+  // not the same on all paths.
+  uint32_t object_type = 0;
+};
+
 struct ExecProgram {
   std::string name;
   ProgramTypeId type = ProgramTypeId::kUnspec;
@@ -71,14 +91,17 @@ struct ExecProgram {
   // Same indexes as Program::maps(). Keeps them alive.
   std::vector<std::shared_ptr<Map>> maps;
 
+  // One for each call of a kernel function that gets one; they do not move.
+  std::vector<std::unique_ptr<const KfuncCallInfo>> kfunc_calls;
+
   // Plain-byte contexts must have at least this many bytes.
   uint32_t context_bytes = 0;
 
   const HelperEntry* call_base = nullptr;
   uint32_t helper_count = 0;
 
-  // What a program holds to name its function that starts at `index`, for a
-  // helper to call: no address, nor 0.
+  // What a program holds on the checked engine to name its function that starts
+  // at `index`, for a helper to call: no address, nor 0.
   static constexpr uint64_t FunctionValue(uint32_t index) { return (uint64_t{0xfc} << 48) | index; }
 
   const HelperEntry& HelperAt(const ExecInsn& call) const {

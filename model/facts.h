@@ -27,6 +27,7 @@ enum class AccessKind : uint8_t {
 };
 
 inline constexpr uint32_t kNoMap = 0xffffffff;
+inline constexpr uint32_t kMixedType = 0xffffffff;
 inline constexpr uint64_t kUnknownIndex = ~uint64_t{0};
 
 struct InsnFact {
@@ -43,6 +44,9 @@ struct InsnFact {
   // Calls with a map argument: its index in Program::maps() if it is the same
   // on all paths and not an inner map, else kNoMap.
   uint32_t map = kNoMap;
+  // Calls of kernel functions: the struct of the program's own BTF that is made,
+  // taken or given back; 0 if none, kMixedType if paths differ.
+  uint32_t object_type = 0;
   // Tail calls: the constant slot, else kUnknownIndex.
   uint64_t constant_index = kUnknownIndex;
 };

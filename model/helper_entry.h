@@ -7,6 +7,8 @@
 
 #include "skep/helper.h"
 
+#include "model/kfuncs.h"
+
 namespace skep::model {
 
 struct HelperEntry {
@@ -19,6 +21,19 @@ static_assert(sizeof(HelperEntry) == 16);
 inline constexpr uint32_t kHelperMapLookup = 1;
 inline constexpr uint32_t kHelperTailCall = 12;
 inline constexpr uint32_t kHelperGetSmpProcessorId = 8;
+
+// Ids of the entries that are kernel functions: above Linux's helpers, below the
+// host's.
+inline constexpr uint32_t kFirstKfuncHelperId = 0x8000;
+constexpr uint32_t KfuncHelperId(Kfunc id) {
+  return kFirstKfuncHelperId + static_cast<uint32_t>(id);
+}
+
+// Whether it may call functions of the program or stop the run: those that say so
+// and all that the host brought along.
+constexpr bool MayCallBack(const HelperSpec& spec) {
+  return spec.id >= kFirstHostHelperId || (spec.flags & kHelperCallsBack) != 0;
+}
 
 }  // namespace skep::model
 

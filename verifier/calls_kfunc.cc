@@ -3,6 +3,7 @@
 // fit (kfunc_arguments.cc), what does it return. The order of the checks is
 // Linux's.
 
+#include <algorithm>
 #include <limits>
 
 #include "btf/btf.h"
@@ -55,6 +56,7 @@ bool Verifier::CallKfunc(const DecodedInsn& insn, bool* path_ends) {
       !CallBackLater(reg(1), call.callback, true, 0, 0)) {
     return false;
   }
+  NoteObject(call);
   if (!EnterOrLeaveSections(call)) return false;
   if (!ReleaseKfuncArgument(call)) return false;
   if (call.Is(Kfunc::bpf_throw)) {
@@ -65,6 +67,16 @@ bool Verifier::CallKfunc(const DecodedInsn& insn, bool* path_ends) {
   if (!SetKfuncResult(call)) return false;
   if (call.Has(kfunc::kMovesPacket)) InvalidatePackets();
   return !call.Has(kfunc::kIterNext) || StepIterator(call);
+}
+
+// What lowering hands to functions that make objects or take them.
+void Verifier::NoteObject(const KfuncCall& call) {
+  const bool makes = call.Is(Kfunc::bpf_obj_new_impl) || call.Is(Kfunc::bpf_percpu_obj_new_impl);
+  uint32_t type = call.object_btf == kProgramBtf ? call.object_type : 0;
+  if (makes) type = static_cast<uint32_t>(std::min<uint64_t>(call.constant, model::kMixedType));
+  if (type == 0) return;
+  uint32_t& noted = notes_[insn_].fact.object_type;
+  noted = noted == 0 || noted == type ? type : model::kMixedType;
 }
 
 // RCU and non-preemptible sections, and what may not be called inside them.

@@ -42,7 +42,7 @@ struct KfuncCall {
 
   const KfuncSpec& spec() const { return *prototype->spec; }
   bool Is(Kfunc id) const { return spec().id == id; }
-  bool Has(uint16_t flag) const { return spec().Has(flag); }
+  bool Has(uint32_t flag) const { return spec().Has(flag); }
 };
 
 }  // namespace skep::verifier

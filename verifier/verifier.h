@@ -570,6 +570,7 @@ class Verifier {
   bool CheckKfuncDrop(uint32_t index, KfuncCall& call);
   bool CheckKfuncMemory(uint32_t index, KfuncCall& call, bool* with_size);
   bool CheckKfuncSizedMemory(int number);
+  void NoteObject(const KfuncCall& call);
   bool EnterOrLeaveSections(const KfuncCall& call);
   void LeaveRcuSection();
   bool ReleaseKfuncArgument(KfuncCall& call);

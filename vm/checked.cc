@@ -148,7 +148,8 @@ class Machine {
         Atomic(insn, info);
         break;
       case OpClass::kWideLoad:
-        r_[insn.dst] = insn.wide();
+        r_[insn.dst] =
+            info.kind == OpKind::kLoadFunc ? ExecProgram::FunctionValue(insn.target) : insn.wide();
         break;
       case OpClass::kJump:
         next = insn.target;

@@ -98,6 +98,7 @@ class MachineExecutable final : public Executable {
   static RunResult Run(const Executable& self, ExecutionContext& context, void* r1,
                        uint64_t r2) noexcept {
     const RunScope scope(context, r1);
+    ExecutionLayout::call(context) = jit::CallFunction;
     const auto entry = static_cast<const MachineExecutable&>(self).entry_;
     return scope.Result(entry(AsNumber(r1), r2, &context));
   }

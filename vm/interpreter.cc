@@ -27,7 +27,31 @@ const model::TailTarget* FindTailTarget(uint64_t map, uint64_t index, ExecutionC
   return reinterpret_cast<const model::TailTarget*>(LoadAcquire<uint64_t>(address));
 }
 
+// Enters a function; it returns behind `call`. Returns false if the run is
+// stopped.
+[[gnu::always_inline]] inline bool PushFrame(const Cell* call, Machine& machine) noexcept {
+  const uint64_t frame_pointer = machine.r[kFramePointer] - static_cast<uint64_t>(call->off);
+  if (machine.depth >= model::kMaxNestedFrames - 1 ||
+      frame_pointer < machine.stack_low + model::kFrameBytes) {
+    machine.context->Stop(TrapCode::kCallDepth, "the call stack is too deep");
+    return false;
+  }
+  int64_t& fuel = ExecutionLayout::fuel(*machine.context);
+  if (__builtin_expect(--fuel < 0, 0)) {
+    if (!model::RefillFuel(*machine.context)) return false;
+  }
+  InterpreterFrame& frame = machine.frames[machine.depth++];
+  frame.return_to = call + 1;
+  frame.call_base = machine.call_base;
+  frame.program = machine.program;
+  std::memcpy(frame.saved, &machine.r[6], sizeof frame.saved);
+  machine.r[kFramePointer] = frame_pointer;
+  return true;
+}
+
 }  // namespace
+
+const Cell* CallLocal(const Cell* pc, Machine& machine) noexcept;
 
 const Cell* CallHelper(const Cell* pc, Machine& machine) noexcept {
   const auto* entry = reinterpret_cast<const model::HelperEntry*>(
@@ -38,23 +62,47 @@ const Cell* CallHelper(const Cell* pc, Machine& machine) noexcept {
   SKEP_NEXT(pc + 1);
 }
 
+const Cell* CallHelperWithCallbacks(const Cell* pc, Machine& machine) noexcept {
+  model::ExecutionExtras& extras = ExecutionLayout::extras(*machine.context);
+  void* const outer = extras.machine;
+  extras.machine = &machine;
+  machine.frame_bytes = static_cast<uint32_t>(pc->off);
+  const auto* entry = reinterpret_cast<const model::HelperEntry*>(
+      reinterpret_cast<const std::byte*>(machine.call_base) + pc->imm);
+  uint64_t* const r = machine.r;
+  r[0] = entry->function(r[1], r[2], r[3], r[4], r[5], *machine.context);
+  extras.machine = outer;
+  if (__builtin_expect(machine.context->stopped(), 0)) return StopAt(pc, machine);
+  SKEP_NEXT(pc + 1);
+}
+
+// The cell that a callback returns to: the driver ends.
+const Cell* ReturnToHelper(const Cell*, Machine&) noexcept { return nullptr; }
+
+// What helpers call through ExecutionContext::Call.
+uint64_t CallBack(ExecutionContext& context, uint64_t function, uint64_t r1, uint64_t r2,
+                  uint64_t r3, uint64_t r4, uint64_t r5) noexcept {
+  Machine& machine = *static_cast<Machine*>(ExecutionLayout::extras(context).machine);
+  const uint32_t frame_bytes = machine.frame_bytes;
+  // CallLocal and Leave read the size of the caller's frame from the call.
+  const Cell call[2] = {{.handler = CallLocal, .off = static_cast<int16_t>(frame_bytes), .imm = 0},
+                        {.handler = ReturnToHelper}};
+  if (!PushFrame(call, machine)) return 0;
+  machine.r[1] = r1;
+  machine.r[2] = r2;
+  machine.r[3] = r3;
+  machine.r[4] = r4;
+  machine.r[5] = r5;
+  const auto* pc = reinterpret_cast<const Cell*>(function);
+  do {
+    pc = pc->handler(pc, machine);
+  } while (pc != nullptr);
+  machine.frame_bytes = frame_bytes;
+  return machine.r[0];
+}
+
 const Cell* CallLocal(const Cell* pc, Machine& machine) noexcept {
-  const uint64_t frame_pointer = machine.r[kFramePointer] - static_cast<uint64_t>(pc->off);
-  if (machine.depth >= model::kMaxNestedFrames - 1 ||
-      frame_pointer < machine.stack_low + model::kFrameBytes) {
-    machine.context->Stop(TrapCode::kCallDepth, "the call stack is too deep");
-    return StopAt(pc, machine);
-  }
-  int64_t& fuel = ExecutionLayout::fuel(*machine.context);
-  if (__builtin_expect(--fuel < 0, 0)) {
-    if (!model::RefillFuel(*machine.context)) return StopAt(pc, machine);
-  }
-  InterpreterFrame& frame = machine.frames[machine.depth++];
-  frame.return_to = pc + 1;
-  frame.call_base = machine.call_base;
-  frame.program = machine.program;
-  std::memcpy(frame.saved, &machine.r[6], sizeof frame.saved);
-  machine.r[kFramePointer] = frame_pointer;
+  if (__builtin_expect(!PushFrame(pc, machine), 0)) return StopAt(pc, machine);
   SKEP_NEXT(pc + pc->imm);
 }
 
@@ -92,6 +140,8 @@ uint64_t Interpret(const ThreadedProgram& program, ExecutionContext& context, ui
   machine.call_base = program.exec->call_base;
   machine.program = &program;
   machine.depth = 0;
+  machine.frame_bytes = 0;
+  ExecutionLayout::call(context) = interpreter::CallBack;
   const Cell* pc = program.cells.data();
   do {
     pc = pc->handler(pc, machine);

@@ -29,7 +29,8 @@ using CellHandler = const Cell* (*)(const Cell*, Machine&) noexcept;
 // One instruction: the code that executes it, and its operands. A two-slot load
 // takes a second cell that holds the value. Branches hold the distance to their
 // target, in cells, in `off`, jumps and local calls in `imm`; a local call holds
-// the bytes of its caller's stack frame in `off`.
+// the bytes of its caller's stack frame in `off`, and so does a call of a helper
+// that calls back. The value of a function is the address of its first cell.
 struct Cell {
   CellHandler handler = nullptr;
   uint8_t dst = 0;

@@ -42,6 +42,7 @@ struct Machine {
   const ThreadedProgram* program;
   uint64_t stack_low;
   uint32_t depth;
+  uint32_t frame_bytes;  // of the function that calls a helper which may call back
   InterpreterFrame frames[model::kMaxNestedFrames];
 };
 
@@ -74,7 +75,7 @@ using Uint = std::conditional_t<
     std::conditional_t<width == 16, uint16_t, std::conditional_t<width == 32, uint32_t, uint64_t>>>;
 
 constexpr bool WritesDst(Op op) { return Info(op).Has(kWritesDst); }
-constexpr uint32_t CellsOf(Op op) { return op == Op::kLdImm64 ? 2 : 1; }
+constexpr uint32_t CellsOf(Op op) { return op == Op::kLdImm64 || op == Op::kLdFunc ? 2 : 1; }
 constexpr bool UsesSrc(Op op) {
   return UsesSrcRegister(Info(op).operands) || Info(op).operands == Operands::kDstMem;
 }
@@ -99,7 +100,7 @@ template <Op op>
         info.kind == OpKind::kLoadAcquire ? LoadAcquire<T>(address) : LoadRelaxed<T>(address);
     return info.kind == OpKind::kLoadSx ? SignExtend(value, info.width) : uint64_t{value};
   } else {
-    static_assert(op == Op::kLdImm64);
+    static_assert(op == Op::kLdImm64 || op == Op::kLdFunc);
     uint64_t value;
     std::memcpy(&value, static_cast<const void*>(pc + 1), sizeof value);
     return value;

@@ -13,10 +13,14 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "btf/btf.h"
+#include "helpers/kfunc_table.h"
 #include "isa/decode.h"
 #include "isa/op.h"
 #include "model/execution_layout.h"
 #include "model/facts.h"
+#include "model/kfuncs.h"
+#include "vm/packet_load.h"
 #include "vm/program_types.h"
 
 namespace skep {
@@ -121,12 +125,15 @@ class Lowering {
       return Refuse(ErrorCode::kInvalidArgument, slot, "frame pointer is read only");
     }
     switch (info.kind) {
-      case OpKind::kMayGoto:
       case OpKind::kLoadFunc:
+        if (trust_ != Trust::kVouched) return {};
+        return Refuse(ErrorCode::kUnsupported, slot, "functions as values need a verified program");
+      case OpKind::kMayGoto:
         if (trust_ == Trust::kChecked) return {};
         [[fallthrough]];
-      case OpKind::kAddrSpaceCast:
       case OpKind::kCallKfunc:
+        return CheckKfunc(slot);
+      case OpKind::kAddrSpaceCast:
       case OpKind::kLoadBtfId:
         return Refuse(ErrorCode::kUnsupported, slot,
                       fmt::format("{} cannot be run by this build", info.name));
@@ -138,6 +145,25 @@ class Lowering {
       default:
         return {};
     }
+  }
+
+  const model::KfuncSpec* KfuncAt(size_t slot) const {
+    const btf::Btf* btf = program_.data().target_btf.get();
+    const auto id = static_cast<uint32_t>(code_[slot].imm);
+    if (btf == nullptr || id == 0 || id >= btf->type_count()) return nullptr;
+    return model::FindKfunc(btf->name(id));
+  }
+
+  Result<void> CheckKfunc(size_t slot) const {
+    const model::KfuncSpec* spec = KfuncAt(slot);
+    if (trust_ != Trust::kVerified || spec == nullptr) {
+      return Refuse(ErrorCode::kUnsupported, slot,
+                    "calls of kernel functions need a verified program");
+    }
+    if (FindRunningKfunc(spec->id)) return {};
+    return Refuse(
+        ErrorCode::kUnsupported, slot,
+        fmt::format("kernel function {} can be verified but this build cannot run it", spec->name));
   }
 
   // Whether the jump at `slot` is known to go one way.
@@ -153,6 +179,15 @@ class Lowering {
 
   bool IsPacketLoad(size_t slot) const { return ClassOf(code_[slot].op) == OpClass::kPacketLoad; }
 
+  // Instructions that the one at `slot` becomes.
+  uint32_t SizeOf(size_t slot) const {
+    if (IsPacketLoad(slot)) return kPacketLoadSize;
+    if (Info(code_[slot].op).kind == OpKind::kCallKfunc && KfuncAt(slot)->InfoRegister() != 0) {
+      return 2;
+    }
+    return 1;
+  }
+
   void Place() {
     place_.assign(code_.size() + 1, kDropped);
     uint32_t next = 0;
@@ -160,7 +195,7 @@ class Lowering {
       if (IsSecondSlot(slot)) continue;
       place_[slot] = next;
       if (!Reached(slot) || NeverTaken(slot)) continue;
-      next += IsPacketLoad(slot) ? kPacketLoadSize : 1;
+      next += SizeOf(slot);
     }
     place_[code_.size()] = next;
     out_->insns.reserve(next);
@@ -172,6 +207,10 @@ class Lowering {
       if (IsSecondSlot(slot) || !Reached(slot) || NeverTaken(slot)) continue;
       if (IsPacketLoad(slot)) {
         WritePacketLoad(slot);
+        continue;
+      }
+      if (Info(code_[slot].op).kind == OpKind::kCallKfunc) {
+        WriteKfunc(slot);
         continue;
       }
       ExecInsn insn;
@@ -218,6 +257,29 @@ class Lowering {
     emit(Op::kJSGe64Imm, 0, 0, 0, next);
     emit(Op::kMov32Imm, 0, 0, 0);
     emit(Op::kExit, 0, 0, 0);
+  }
+
+  // A call of a kernel function: a helper call, after a load of what Linux's
+  // verifier fills in.
+  void WriteKfunc(size_t slot) {
+    const model::KfuncSpec& spec = *KfuncAt(slot);
+    const InsnFact& fact = *FactAt(slot);
+    if (const int reg = spec.InfoRegister(); reg != 0) {
+      auto info = std::make_unique<model::KfuncCallInfo>();
+      info->program = out_.get();
+      info->btf = program_.data().btf;
+      info->object_type = fact.object_type == model::kMixedType ? 0 : fact.object_type;
+      ExecInsn load{.op = Op::kLdImm64, .dst = static_cast<uint8_t>(reg)};
+      load.set_wide(reinterpret_cast<uintptr_t>(info.get()));
+      Emit(slot, load, InsnFact{.reached = true});
+      out_->kfunc_calls.push_back(std::move(info));
+    }
+    const size_t helper = input_.environment->helpers.size() + PacketLoadHelpers().size() +
+                          *FindRunningKfunc(spec.id);
+    Emit(slot,
+         ExecInsn{.op = Op::kCallHelper,
+                  .imm = static_cast<int32_t>(helper * sizeof(model::HelperEntry))},
+         fact);
   }
 
   Result<void> Resolve(size_t slot, ExecInsn& insn) {
@@ -278,7 +340,10 @@ class Lowering {
       return {};
     }
     if (kind == OpKind::kLoadFunc) {
-      insn.set_wide(ExecProgram::FunctionValue(place_[static_cast<size_t>(TargetOf(from, slot))]));
+      // Engines make the value that their ExecutionContext::Call takes.
+      insn.op = from.op;
+      insn.imm = 0;
+      insn.target = place_[static_cast<size_t>(TargetOf(from, slot))];
       return {};
     }
     const bool map = kind == OpKind::kLoadMapFd || kind == OpKind::kLoadMapIdx;

@@ -27,7 +27,7 @@ namespace skep {
 struct LowerInput {
   const Environment* environment = nullptr;
   // The runtime's helper table: one entry for each spec of environment->helpers,
-  // in the same order, then those of PacketLoadHelpers().
+  // in the same order, then those of PacketLoadHelpers() and RunningKfuncs().
   std::span<const model::HelperEntry> helpers;
   // One for each of Program::maps(), created from that spec.
   std::span<const std::shared_ptr<Map>> maps;

@@ -10,6 +10,7 @@
 
 #include "base/epoch.h"
 #include "helpers/helper_table.h"
+#include "helpers/kfunc_table.h"
 #include "maps/create.h"
 #include "model/execution_layout.h"
 #include "vm/executable.h"
@@ -113,6 +114,9 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(RuntimeOptions options) {
     state->helper_entries.push_back({spec.function, &spec});
   }
   for (const HelperSpec& spec : PacketLoadHelpers()) {
+    state->helper_entries.push_back({spec.function, &spec});
+  }
+  for (const HelperSpec& spec : RunningKfuncs()) {
     state->helper_entries.push_back({spec.function, &spec});
   }
   const auto types = BuiltinProgramTypes();

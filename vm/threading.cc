@@ -26,6 +26,7 @@ namespace interpreter {
 
 // Handlers of interpreter.cc.
 const Cell* CallHelper(const Cell* pc, Machine& machine) noexcept;
+const Cell* CallHelperWithCallbacks(const Cell* pc, Machine& machine) noexcept;
 const Cell* CallLocal(const Cell* pc, Machine& machine) noexcept;
 const Cell* Leave(const Cell* pc, Machine& machine) noexcept;
 const Cell* TailCall(const Cell* pc, Machine& machine) noexcept;
@@ -44,7 +45,7 @@ constexpr bool Runs(Op op) {
     case OpClass::kExit:
       return true;
     case OpClass::kWideLoad:
-      return op == Op::kLdImm64;
+      return op == Op::kLdImm64 || op == Op::kLdFunc;
     case OpClass::kCall:
       return Info(op).kind != OpKind::kCallKfunc;
     case OpClass::kCast:
@@ -189,15 +190,23 @@ class Threader {
     } else if (kind == OpKind::kCallLocal) {
       cell.imm = static_cast<int32_t>(Distance(i));
       cell.off = static_cast<int16_t>(FrameBytesAt(i));
-    } else if (kind == OpKind::kCallHelper &&
-               exec_.HelperAt(insn).spec->id == model::kHelperTailCall) {
-      cell.handler = TailCall;
+    } else if (kind == OpKind::kCallHelper) {
+      const HelperSpec& spec = *exec_.HelperAt(insn).spec;
+      if (spec.id == model::kHelperTailCall) {
+        cell.handler = TailCall;
+      } else if (model::MayCallBack(spec)) {
+        cell.handler = CallHelperWithCallbacks;
+        cell.off = static_cast<int16_t>(FrameBytesAt(i));
+      }
     }
     out_->cells.push_back(cell);
     out_->origin.push_back(exec_.origin[i]);
     if (CellsOf(insn.op) == 2) {
       Cell value;
-      const uint64_t wide = insn.wide();
+      const uint64_t wide =
+          kind == OpKind::kLoadFunc
+              ? reinterpret_cast<uintptr_t>(out_->cells.data() + place_[insn.target])
+              : insn.wide();
       std::memcpy(static_cast<void*>(&value), &wide, sizeof wide);
       out_->cells.push_back(value);
       out_->origin.push_back(exec_.origin[i]);

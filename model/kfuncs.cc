@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "verifier/kfuncs.h"
+#include "model/kfuncs.h"
 
 #include <algorithm>
 #include <iterator>
 
-namespace skep::verifier {
+namespace skep::model {
 namespace {
 
 using namespace kfunc;  // NOLINT: the words of the table
 
 constexpr KfuncSpec kTable[] = {
-#define SKEP_KFUNC(name, flags, programs) {Kfunc::name, #name, flags, programs},
-#include "verifier/kfuncs.def"
+#define SKEP_KFUNC(name, function, flags, programs) {Kfunc::name, #name, flags, programs},
+#define SKEP_KFUNC_PROTOTYPE(name, flags, programs) {Kfunc::name, #name, flags, programs},
+#include "model/kfuncs.def"
 };
 
 constexpr bool Ascending() {
@@ -127,4 +128,4 @@ bool MayRunUnderLock(const KfuncSpec& spec) {
   }
 }
 
-}  // namespace skep::verifier
+}  // namespace skep::model

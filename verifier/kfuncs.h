@@ -12,6 +12,7 @@ using model::FindKfunc;
 using model::IsGraphFunction;
 using model::Kfunc;
 using model::KfuncSpec;
+using model::KfuncTable;
 using model::MayCall;
 using model::MayRunUnderLock;
 namespace kfunc = model::kfunc;

@@ -45,6 +45,32 @@ bool SpeaksOfKernelTypes(const Insn& insn) {
   });
 }
 
+// Whether a load may go through a pointer to a map, into the kernel's struct
+// behind it. Follows the registers in the order of the code.
+bool ReadsThroughMapPointer(const std::vector<Insn>& insns) {
+  constexpr uint8_t kClassMask = 0x07, kClassLd = 0x00, kClassLdx = 0x01, kClassAlu = 0x04,
+                    kClassAlu64 = 0x07, kMove64 = 0xbf;
+  uint32_t maps = 0;  // bit i: ri
+  for (const Insn& insn : insns) {
+    const uint32_t dst = 1u << insn.dst, src = 1u << insn.src;
+    const uint8_t insn_class = insn.code & kClassMask;
+    if (insn_class == kClassLdx && (maps & src) != 0) return true;
+    const bool is_map =
+        (insn.code == kCodeWideLoad && (insn.src == kPseudoMapFd || insn.src == kPseudoMapIdx)) ||
+        (insn.code == kMove64 && insn.off == 0 && (maps & src) != 0);
+    if (is_map) {
+      maps |= dst;
+    } else if ((insn_class == kClassLd && insn.code == kCodeWideLoad) || insn_class == kClassLdx ||
+               insn_class == kClassAlu ||
+               (insn_class == kClassAlu64 && (insn.code & 0xf0) == 0xb0)) {
+      maps &= ~dst;
+    } else if (insn.code == kCodeCall) {
+      maps &= ~0x3fu;
+    }
+  }
+  return false;
+}
+
 struct GzCloser {
   void operator()(gzFile_s* file) const { gzclose(file); }
 };
@@ -119,6 +145,7 @@ bool NeedsTargetBtf(const ProgramData& program) {
   const ProgramTypeId type = program.type;
   return type == ProgramTypeId::kTracing || type == ProgramTypeId::kLsm ||
          type == ProgramTypeId::kStructOps || type == ProgramTypeId::kExt ||
+         ReadsThroughMapPointer(program.insns) ||
          std::any_of(program.insns.begin(), program.insns.end(),
                      [](const Insn& insn) { return SpeaksOfKernelTypes(insn); });
 }

@@ -116,6 +116,10 @@ bool Verifier::CheckAttachTarget() {
   if (data.type == ProgramTypeId::kStructOps && !IsGplCompatible(data.license)) {
     return Reject(FindingCode::kStructOpsLicense, {});
   }
+  // A program that no structure of the object names as a member.
+  if (data.type == ProgramTypeId::kStructOps && btf != nullptr && data.attach_btf_id == 0) {
+    return Reject(FindingCode::kNotStructOps, {0});
+  }
   if (btf == nullptr || data.attach_btf_id == 0) return Reject(FindingCode::kNoAttachTarget, {});
   if (data.attach_btf_id >= btf->type_count()) {
     return Reject(FindingCode::kAttachIdInvalid, {data.attach_btf_id});

@@ -194,6 +194,10 @@ bool Verifier::CheckArgument(const HelperSpec& helper, int index, CallInfo& call
     if (!CheckArgumentOffset(r, number, arg)) return false;
   }
   if ((arg.flags & kArgRelease) != 0) {
+    // Whether it may be null is asked before whether it is the program's to give.
+    if (helper.id == kKptrXchg && r.kind == RegKind::kBtfId && r.MaybeNull()) {
+      return CheckKptrObject(number, call);
+    }
     if (arg.kind == ArgKind::kDynptr) {
       if (r.kind != RegKind::kStack) return Reject(FindingCode::kDynptrRelease, {});
       const Register* dynptr = DynptrAt(number);

@@ -289,13 +289,12 @@ bool Verifier::StepAtomic(const DecodedInsn& insn) {
   return CheckMemory(insn.dst, insn.off, size, Access::kWrite, -1, true, false);
 }
 
-// BPF_LD | BPF_ABS / IND: r0 = packet bytes, or the program ends with 0.
+// BPF_LD | BPF_ABS / IND: r0 = packet bytes, or the function that loads ends with 0.
+// Linux 6.18 does not follow the second path, so that a program that relies on its
+// subprogram's result is accepted there and refused here.
 bool Verifier::StepPacketLoad(const DecodedInsn& insn) {
   const OpInfo& op = Info(insn.op);
   if (!type_->ld_abs) return Reject(FindingCode::kLdAbsProgramType, {});
-  if (insn_ >= structure_.subprograms[0].end || state().depth != 0) {
-    return Reject(FindingCode::kUnsupportedLdAbs, {});
-  }
   if (!CheckSource(6)) return false;
   if (!CheckNothingHeld("BPF_LD_[ABS|IND]", true, false)) return false;
   const Register& context = reg(6);
@@ -307,6 +306,11 @@ bool Verifier::StepPacketLoad(const DecodedInsn& insn) {
   }
   ClearCallerSaved();
   SetUnknown(0);
+  if (state().depth == 0) return true;
+  if (PushPath(insn_ + 1, insn_) == nullptr) return false;
+  reg(0) = Register::Number(0);
+  if (!ReturnFromSubprogram()) return false;
+  print_full_state_ = false;
   return true;
 }
 

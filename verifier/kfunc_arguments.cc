@@ -90,7 +90,7 @@ bool Verifier::CheckKfuncPointer(uint32_t index, const KfuncArg& arg, KfuncCall&
                                  bool* with_size) {
   const int number = static_cast<int>(index) + 1;
   const Register& r = reg(number);
-  const bool demanding = call.Has(kfunc::kTrustedArgs | kfunc::kRcuArgs);
+  const bool demanding = call.Has(kfunc::kTrustedArgs | kfunc::kRcuArgs | kfunc::kRelease);
   if (demanding && (r.IsNullConstant() || r.MaybeNull()) && !arg.nullable) {
     return Reject(FindingCode::kKfuncMaybeNull, {index});
   }
@@ -104,7 +104,9 @@ bool Verifier::CheckKfuncPointer(uint32_t index, const KfuncArg& arg, KfuncCall&
   if (kind == Kind::kPointer && !IsKernelObject(r)) {
     return CheckKfuncMemory(index, call, with_size);
   }
-  if (kind == Kind::kMap && r.kind != RegKind::kMapPointer) {
+  // Functions that need no map of the program's own take the kernel's pointers too.
+  const bool of_kernel = r.kind == RegKind::kBtfId && demanding;
+  if (kind == Kind::kMap && r.kind != RegKind::kMapPointer && !of_kernel) {
     return Reject(FindingCode::kKfuncNotMap, {number});
   }
   if (demanding && (kind == Kind::kMap || kind == Kind::kAllocated || kind == Kind::kPointer) &&
@@ -136,7 +138,7 @@ bool Verifier::CheckKfuncOffset(int number, bool releases) {
     case RegKind::kArena:
       return true;
     case RegKind::kBtfId:
-      return CheckPointerOffset(r, number, true);
+      return CheckPointerOffset(r, number, (r.flags & ~(kTrustedFlags | kRcu)) == 0);
     default:
       return CheckPointerOffset(r, number, false);
   }
@@ -176,6 +178,7 @@ bool Verifier::CheckKfuncPointee(uint32_t index, const KfuncArg& arg, KfuncCall&
       }
       return CheckConstString(number, nullptr, nullptr);
     case KfuncArg::Kind::kMap:
+      if (r.kind == RegKind::kBtfId) return CheckKfuncObject(index, arg, call);
       return CheckKfuncMap(index, call);
     case KfuncArg::Kind::kDynptr:
       return CheckKfuncDynptr(index, arg, call);

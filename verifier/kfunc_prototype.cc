@@ -65,14 +65,18 @@ constexpr NamedStruct kStructs[] = {
 
 bool IsStruct(const btf::Btf& btf, uint32_t id) { return btf.kind(id) == btf::Kind::kStruct; }
 
+bool IsStructOrUnion(const btf::Btf& btf, uint32_t id) {
+  return IsStruct(btf, id) || btf.kind(id) == btf::Kind::kUnion;
+}
+
 constexpr int kMaxStructNesting = 4;
 
 bool IsScalarStructAt(const btf::Btf& btf, uint32_t id, int depth) {
-  if (!IsStruct(btf, id)) return false;
+  if (!IsStructOrUnion(btf, id)) return false;
   const uint32_t count = btf.type(id).vlen;
   for (uint32_t i = 0; i < count; ++i) {
     uint32_t member = btf.SkipModifiers(btf.member(id, i).type);
-    if (IsStruct(btf, member)) {
+    if (IsStructOrUnion(btf, member)) {
       if (depth + 1 >= kMaxStructNesting || !IsScalarStructAt(btf, member, depth + 1)) return false;
       continue;
     }
@@ -140,6 +144,7 @@ KfuncArg ReadArgument(const KfuncPrototype& prototype, uint32_t index, const btf
   arg.optional = name.ends_with("__opt");
   arg.uninitialised = name.ends_with("__uninit");
   arg.kind = PointerKind(prototype, index, btf, arg, name, type);
+  if (arg.kind == Kind::kMap) arg.pointee = btf.Find("bpf_map", btf::Kind::kStruct);
   return arg;
 }
 

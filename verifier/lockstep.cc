@@ -85,6 +85,13 @@ int64_t Lockstep::GlobalCalledAt(uint32_t target) const {
   return callee.is_global && callee.start == target ? subprogram : -1;
 }
 
+// A packet load that failed ends a global function, which has a walk of its own.
+bool Lockstep::LeftByPacketLoad(uint32_t insn) const {
+  return ClassOf(Info(verifier_.info(walk_.last).insn.op).kind) == OpClass::kPacketLoad &&
+         verifier_.info(insn).subprogram != verifier_.info(walk_.last).subprogram &&
+         verifier_.current_->depth == 0 && !outer_.empty();
+}
+
 void Lockstep::Suspend() {
   walk_.state = std::move(verifier_.current_);
   walk_.open = std::move(verifier_.pending_);
@@ -105,7 +112,7 @@ bool Lockstep::At(uint32_t insn, Witness& run) {
     walk_.fresh = false;
     return Arrive(insn, run) && Simulate(insn, run);
   }
-  if (walk_.ended) {
+  if (walk_.ended || LeftByPacketLoad(insn)) {
     if (outer_.empty()) return Fail("the run goes on after the end of the verified path");
     Resume();
     run.LeaveGlobal();

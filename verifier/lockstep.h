@@ -95,6 +95,7 @@ class Lockstep {
   bool Arrive(uint32_t insn, Witness& run);
   bool Simulate(uint32_t insn, Witness& run);
   bool IsAlu(uint32_t insn) const;
+  bool LeftByPacketLoad(uint32_t insn) const;
   void Suspend();
   void Resume();
 

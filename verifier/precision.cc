@@ -199,6 +199,14 @@ Verifier::BacktrackResult Verifier::BacktrackInsn(uint32_t at, int64_t next,
       break;
     }
     case OpClass::kPacketLoad:
+      // Into the function that it ended with 0.
+      if (next >= 0 && next != int64_t{at} + 1) {
+        if (BacktrackReturn(next, request) == BacktrackResult::kGiveUp) {
+          return BacktrackResult::kGiveUp;
+        }
+        request.ClearReg(0);
+        return BacktrackResult::kOk;
+      }
       if (request.HasReg(0)) return BacktrackResult::kGiveUp;
       return BacktrackResult::kOk;
     case OpClass::kWideLoad:

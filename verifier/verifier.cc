@@ -6,6 +6,7 @@
 #include "isa/disasm.h"
 #include "model/program_type_name.h"
 #include "verifier/divisors.h"
+#include "verifier/kfunc_prototype.h"
 
 namespace skep::verifier {
 namespace {
@@ -40,6 +41,14 @@ bool WorksInSleepable(MapType type) {
     default:
       return false;
   }
+}
+
+// Whether a function's result is an int or an enum of at most 8 bytes.
+bool ReturnsNumber(const btf::Btf& btf, uint32_t function) {
+  const uint32_t proto = btf.type(function).size_or_type;
+  if (btf.kind(proto) != btf::Kind::kFuncProto) return false;
+  const uint32_t result = btf.SkipModifiers(btf.type(proto).size_or_type);
+  return IsScalarType(btf, result) && btf.type(result).size_or_type <= sizeof(uint64_t);
 }
 
 // The call of a helper that does not exist may be where a CO-RE relocation found
@@ -314,6 +323,10 @@ bool Verifier::CheckSubprogramRules() {
     insn_ = sub.start;
     const bool has_btf =
         program_.data().btf != nullptr && program_.subprograms()[s].btf_type_id != 0;
+    const bool is_int =
+        has_btf && ReturnsNumber(*program_.data().btf, program_.subprograms()[s].btf_type_id);
+    if (sub.has_ld_abs && has_btf && !is_int) return Reject(FindingCode::kLdAbsNotInt, {});
+    if (sub.has_tail_call && has_btf && !is_int) return Reject(FindingCode::kTailCallNotInt, {});
     if (sub.has_tail_call && !has_btf) return Reject(FindingCode::kTailCallWithoutBtf, {});
     if (sub.has_ld_abs && !has_btf) return Reject(FindingCode::kLdAbsWithoutBtf, {});
   }

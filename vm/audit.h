@@ -48,6 +48,8 @@ class Audit final : public CheckedObserver, private verifier::Witness {
   Audit(const Program& program, const Environment& environment, const VerifyOptions& options);
 
   const VerifierReport& report() const { return lockstep_.report(); }
+  // Only if the program was accepted.
+  const model::Facts& facts() const { return lockstep_.facts(); }
   // Watches the runs of `context` from now on, until Detach. REQUIRES:
   // report().accepted, and that the runs are of the program, not lowered with
   // facts (Runtime::PrepareUnverified).

@@ -30,6 +30,14 @@ class Runner {
       result.reason = ready.error().message;
       return result;
     }
+    // As Lower says it of such a program.
+    const auto& facts = audit.facts().insns;
+    if (std::any_of(facts.begin(), facts.end(), [](const model::InsnFact& fact) {
+          return fact.access == model::AccessKind::kKernel;
+        })) {
+      result.reason = "an object of the kernel is accessed, which can be verified but not run here";
+      return result;
+    }
     for (uint32_t i = 0; i < options_.runs && !result.violation; ++i) {
       audit.set_seed(random_());
       audit.Attach(*context_);

@@ -290,8 +290,6 @@ bool Verifier::StepAtomic(const DecodedInsn& insn) {
 }
 
 // BPF_LD | BPF_ABS / IND: r0 = packet bytes, or the function that loads ends with 0.
-// Linux 6.18 does not follow the second path, so that a program that relies on its
-// subprogram's result is accepted there and refused here.
 bool Verifier::StepPacketLoad(const DecodedInsn& insn) {
   const OpInfo& op = Info(insn.op);
   if (!type_->ld_abs) return Reject(FindingCode::kLdAbsProgramType, {});

@@ -46,7 +46,7 @@ EXPECT_ACCEPT SOCKET global_function_loads(struct __sk_buff* skb) {
   return GlobalLow3(skb) + GlobalLow3(skb);
 }
 
-EXPECT_STRICTER("V075", "min value is negative")
+EXPECT_REJECT("V076", "R0 min value is outside of the allowed memory range")
 SOCKET result_is_taken_for_positive(struct __sk_buff* skb) { return ValueAt(OneOrTwo(skb), 1); }
 
 EXPECT_REJECT("V030", "LD_ABS is only allowed in functions that return 'int'.")

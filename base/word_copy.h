@@ -30,6 +30,17 @@ inline void CopyWords(void* to, const void* from, size_t bytes) noexcept {
   if ((bytes & 1) != 0) StoreRelaxed(d, LoadRelaxed<uint8_t>(s));
 }
 
+// As CopyWords, where the two may overlap: from the end if `to` lies behind.
+inline void MoveWords(void* to, const void* from, size_t bytes) noexcept {
+  auto d = reinterpret_cast<uint64_t>(to);
+  auto s = reinterpret_cast<uint64_t>(from);
+  if (d <= s || d >= s + bytes) return CopyWords(to, from, bytes);
+  for (; bytes >= 8; bytes -= 8) {
+    StoreRelaxed(d + bytes - 8, LoadRelaxed<uint64_t>(s + bytes - 8));
+  }
+  for (; bytes > 0; --bytes) StoreRelaxed(d + bytes - 1, LoadRelaxed<uint8_t>(s + bytes - 1));
+}
+
 inline void ZeroWords(void* to, size_t bytes) noexcept {
   auto d = reinterpret_cast<uint64_t>(to);
   for (; bytes >= 8; bytes -= 8, d += 8) StoreRelaxed<uint64_t>(d, 0);

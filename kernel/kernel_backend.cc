@@ -176,7 +176,7 @@ class KernelInstance final : public BackendInstance {
                                                 std::string(ProgramTypeName(program.type()))};
     }
     SKEP_TRY(const std::vector<Insn> code, WithMaps(program));
-    const ProgramBtf btf = LoadProgramBtf(program);
+    const ProgramBtf btf = LoadProgramBtf(program, maps_->types());
     ProgLoadAttr attr{};
     attr.prog_type = static_cast<uint32_t>(program.type());
     attr.insns = Address(code.data());

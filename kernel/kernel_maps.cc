@@ -102,7 +102,7 @@ Result<uint32_t> PossibleCpus() {
 
 Result<KernelMaps> KernelMaps::Create(std::span<const MapSpec> specs, const btf::Btf* btf) {
   KernelMaps out;
-  Fd types;
+  Fd& types = out.types_;
   for (const MapSpec& spec : specs) {
     if (!types.valid() && spec.btf_value_type_id != 0) types = LoadBtf(btf);
     SKEP_TRY(Fd fd, CreateOne(spec, types));

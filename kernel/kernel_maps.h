@@ -53,6 +53,8 @@ class KernelMaps {
 
   // Null if there is no map of this name.
   const KernelMap* Find(const std::string& name) const;
+  // The object's types, if a map needed them; else invalid.
+  const Fd& types() const { return types_; }
   const std::map<std::string, KernelMap>& all() const { return maps_; }
 
   Result<std::vector<MapElement>> Read(const std::string& name) const;
@@ -62,6 +64,7 @@ class KernelMaps {
  private:
   Result<void> Fill(const KernelMap& map) const;
   std::map<std::string, KernelMap> maps_;
+  Fd types_;
 };
 
 }  // namespace skep::kernel

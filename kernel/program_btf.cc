@@ -9,8 +9,11 @@
 #include <string_view>
 #include <utility>
 
+#include <fcntl.h>
+
 #include "btf/btf.h"
 #include "kernel/btf_rules.h"
+#include "vm/value_types.h"
 
 namespace skep::kernel {
 namespace {
@@ -76,10 +79,37 @@ std::vector<LineInfo> Lines(const ProgramData& data, Strings& strings) {
 
 }  // namespace
 
-ProgramBtf LoadProgramBtf(const Program& program) {
+namespace {
+
+bool MapsOwnObjects(const ProgramData& data) {
+  return std::any_of(data.maps.begin(), data.maps.end(), [&](const MapSpec& map) {
+    const auto type = ReadValueType(data.btf.get(), map);
+    return type != nullptr && type->Find(model::kOwners) != nullptr;
+  });
+}
+
+// The kernel takes function information for all functions or for none, and lines
+// only with it.
+void AddFunctions(const ProgramData& data, ProgramBtf* out) {
+  for (const Subprogram& sub : data.subprograms) {
+    if (sub.btf_type_id != 0) out->functions.push_back({sub.start, sub.btf_type_id});
+  }
+  if (out->functions.size() == data.subprograms.size()) return;
+  out->functions.clear();
+  out->lines.clear();
+}
+
+}  // namespace
+
+ProgramBtf LoadProgramBtf(const Program& program, const Fd& map_types) {
   ProgramBtf out;
   const ProgramData& data = program.data();
   if (data.btf == nullptr) return out;
+  if (map_types.valid() && MapsOwnObjects(data)) {
+    out.fd = Fd(fcntl(map_types.get(), F_DUPFD_CLOEXEC, 0));
+    AddFunctions(data, &out);
+    return out;
+  }
   Bytes bytes = ForKernel(data.btf->Serialize());
   Strings strings(bytes);
   out.lines = Lines(data, strings);
@@ -91,15 +121,7 @@ ProgramBtf LoadProgramBtf(const Program& program) {
     return out;
   }
   out.fd = Fd(fd);
-  for (const Subprogram& sub : data.subprograms) {
-    if (sub.btf_type_id != 0) out.functions.push_back({sub.start, sub.btf_type_id});
-  }
-  // The kernel takes function information for all functions or for none, and
-  // lines only with it.
-  if (out.functions.size() != data.subprograms.size()) {
-    out.functions.clear();
-    out.lines.clear();
-  }
+  AddFunctions(data, &out);
   return out;
 }
 

@@ -21,7 +21,10 @@ struct ProgramBtf {
   std::string refused;
 };
 
-ProgramBtf LoadProgramBtf(const Program& program);
+// `map_types`: what the program's maps were created with; may be invalid. Where
+// the maps own objects of the program's types, the program must have the same BTF
+// as they, and then it has no lines.
+ProgramBtf LoadProgramBtf(const Program& program, const Fd& map_types);
 
 // The object's types alone, for maps. Invalid if there are none or the kernel
 // refuses them.

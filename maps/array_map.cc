@@ -27,6 +27,7 @@ ArrayMap::ArrayMap(const MapSpec& spec, const MapEnvironment& environment, Regio
           IsPercpu(spec) ? static_cast<uint32_t>(Stride(spec)) * environment.cpu_slots
                          : spec.value_size),
       region_(std::move(region)),
+      fields_(spec, environment),
       stride_(Stride(spec)),
       cpu_stride_(CpuStride(spec)),
       cpus_(IsPercpu(spec) ? environment.cpu_slots : 1) {}
@@ -44,22 +45,44 @@ Result<std::shared_ptr<Map>> ArrayMap::Create(const MapSpec& spec,
   return std::shared_ptr<Map>(new ArrayMap(spec, environment, std::move(region)));
 }
 
+ArrayMap::~ArrayMap() {
+  if (!fields_.any()) return;
+  for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+    for (uint32_t i = 0; i < spec_.max_entries; ++i) fields_.End(At(i, cpu));
+  }
+  fields_.WaitForCallbacks(*this);
+}
+
+void ArrayMap::EndCallbacks() noexcept {
+  if (!fields_.any()) return;
+  for (uint32_t i = 0; i < spec_.max_entries; ++i) fields_.EndCallbacks(At(i, 0));
+}
+
 std::byte* ArrayMap::Lookup(const std::byte* key, uint32_t cpu) noexcept {
   const uint32_t index = IndexAt(key);
   return index < spec_.max_entries ? At(index, cpu) : nullptr;
 }
 
 int ArrayMap::CheckUpdate(uint32_t index, uint64_t flags) const {
-  if (flags > kUpdateExist) return -EINVAL;
+  if (const int refused = fields_.CheckFlags(flags); refused != 0) return refused;
   if (index >= spec_.max_entries) return -E2BIG;
-  return flags == kUpdateNoExist ? -EEXIST : 0;
+  return (flags & ~uint64_t{kUpdateLock}) == kUpdateNoExist ? -EEXIST : 0;
+}
+
+void ArrayMap::Store(std::byte* to, const std::byte* value, uint64_t flags) {
+  if ((flags & kUpdateLock) != 0) {
+    fields_.CopyLocked(to, value);
+  } else {
+    fields_.Copy(to, value);
+  }
+  fields_.End(to);
 }
 
 int ArrayMap::Update(const std::byte* key, const std::byte* value, uint64_t flags,
                      uint32_t cpu) noexcept {
   const uint32_t index = IndexAt(key);
   const int refused = CheckUpdate(index, flags);
-  if (refused == 0) CopyWords(At(index, cpu), value, spec_.value_size);
+  if (refused == 0) Store(At(index, cpu), value, flags);
   return refused;
 }
 
@@ -69,10 +92,23 @@ int ArrayMap::DoHostDelete(const std::byte*) noexcept { return -EINVAL; }
 int ArrayMap::DoHostLookup(const std::byte* key, std::byte* value) noexcept {
   const uint32_t index = IndexAt(key);
   if (index >= spec_.max_entries) return -ENOENT;
-  // Per-CPU values travel with their padding, which nobody writes but the host.
-  const uint64_t bytes = cpu_stride_ == 0 ? spec_.value_size : stride_;
-  for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
-    CopyWords(value + cpu * stride_, At(index, cpu), bytes);
+  for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+    std::byte* to = value + cpu * stride_;
+    const std::byte* from = At(index, cpu);
+    fields_.CopyOut(to, from);
+    // Per-CPU values travel with their padding, which nobody writes but the host.
+    if (cpu_stride_ != 0) {
+      CopyWords(to + spec_.value_size, from + spec_.value_size, stride_ - spec_.value_size);
+    }
+  }
+  return 0;
+}
+
+int ArrayMap::DoHostLookupLocked(const std::byte* key, std::byte* value) noexcept {
+  if (!fields_.has_lock() || cpu_stride_ != 0) return -EINVAL;
+  const uint32_t index = IndexAt(key);
+  if (index >= spec_.max_entries) return -ENOENT;
+  fields_.CopyOutLocked(value, At(index, 0));
   return 0;
 }
 
@@ -80,9 +116,14 @@ int ArrayMap::DoHostUpdate(const std::byte* key, const std::byte* value, uint64_
   const uint32_t index = IndexAt(key);
   const int refused = CheckUpdate(index, flags);
   if (refused != 0) return refused;
-  const uint64_t bytes = cpu_stride_ == 0 ? spec_.value_size : stride_;
-  for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
-    CopyWords(At(index, cpu), value + cpu * stride_, bytes);
+  for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+    std::byte* to = At(index, cpu);
+    const std::byte* from = value + cpu * stride_;
+    Store(to, from, flags);
+    if (cpu_stride_ != 0) {
+      CopyWords(to + spec_.value_size, from + spec_.value_size, stride_ - spec_.value_size);
+    }
+  }
   return 0;
 }
 

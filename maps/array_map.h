@@ -16,6 +16,7 @@
 
 #include "base/region.h"
 #include "maps/create.h"
+#include "maps/value_fields.h"
 
 namespace skep {
 
@@ -24,22 +25,27 @@ class ArrayMap final : public Map {
   // REQUIRES: CheckMapSpec(spec). Fails with kSystem if there is no memory.
   static Result<std::shared_ptr<Map>> Create(const MapSpec& spec,
                                              const MapEnvironment& environment);
+  ~ArrayMap() override;
 
   // Null if the index is out of range.
   std::byte* Lookup(const std::byte* key, uint32_t cpu) noexcept override;
-  // -EINVAL for unknown flags, -E2BIG if the index is out of range, -EEXIST for
-  // BPF_NOEXIST.
+  // -EINVAL for unknown flags and for BPF_F_LOCK without a lock, -E2BIG if the
+  // index is out of range, -EEXIST for BPF_NOEXIST. What the element's special
+  // fields own is let go.
   int Update(const std::byte* key, const std::byte* value, uint64_t flags,
              uint32_t cpu) noexcept override;
   // Always -EINVAL.
   int Delete(const std::byte* key, uint32_t cpu) noexcept override;
 
   DirectView direct_view() const noexcept override;
+  const model::ValueType* value_type() const noexcept override { return fields_.type(); }
   HelperFunction helper_function(uint32_t helper_id) const noexcept override;
   std::optional<Extent> ElementAt(const std::byte* address) const noexcept override;
 
  protected:
   int DoHostLookup(const std::byte* key, std::byte* value) noexcept override;
+  int DoHostLookupLocked(const std::byte* key, std::byte* value) noexcept override;
+  void EndCallbacks() noexcept override;
   int DoHostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept override;
   int DoHostDelete(const std::byte* key) noexcept override;
   int DoNextKey(const std::byte* key, std::byte* next) noexcept override;
@@ -48,11 +54,13 @@ class ArrayMap final : public Map {
   ArrayMap(const MapSpec& spec, const MapEnvironment& environment, Region region);
 
   int CheckUpdate(uint32_t index, uint64_t flags) const;
+  void Store(std::byte* to, const std::byte* value, uint64_t flags);
   std::byte* At(uint32_t index, uint32_t cpu) const {
     return region_.base() + cpu * cpu_stride_ + index * stride_;
   }
 
   const Region region_;
+  const ValueFields fields_;
   const uint64_t stride_;
   const uint64_t cpu_stride_;  // 0 for the plain array
   const uint32_t cpus_;        // 1 for the plain array

@@ -52,6 +52,7 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
     case MapType::kStack:
       return QueueMap::Create(spec, environment);
     case MapType::kRingbuf:
+    case MapType::kUserRingbuf:
       return RingbufMap::Create(spec, environment);
     case MapType::kUnspec:
     case MapType::kStackTrace:
@@ -73,7 +74,6 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
     case MapType::kInodeStorage:
     case MapType::kTaskStorage:
     case MapType::kBloomFilter:
-    case MapType::kUserRingbuf:
     case MapType::kCgrpStorage:
     case MapType::kArena:
     case MapType::kInsnArray:

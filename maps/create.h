@@ -11,8 +11,13 @@
 #include "skep/result.h"
 
 #include "base/epoch.h"
+#include "model/value_type.h"
 
 namespace skep {
+
+namespace model {
+class AsyncService;
+}
 
 // What a map gets from its runtime.
 struct MapEnvironment {
@@ -20,6 +25,9 @@ struct MapEnvironment {
   uint32_t id = 0;         // of the new map; unique in the runtime, not 0
   // Frees what runs may still hold. Every run of a program must be inside it.
   std::shared_ptr<EpochDomain> epochs;
+  // The special fields of the values; null if they have none.
+  std::shared_ptr<const model::ValueType> value_type;
+  model::AsyncService* async = nullptr;  // the runtime's; needed with a value type
 };
 
 // Whether Linux takes the specification; touches no memory. Fails with the

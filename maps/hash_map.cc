@@ -4,6 +4,7 @@
 #include "base/word_copy.h"
 #include "maps/direct_helper.h"
 #include "maps/hash_table_inl.h"
+#include "maps/value_fields.h"
 
 namespace skep {
 namespace {
@@ -17,7 +18,7 @@ HashTable::Shape ShapeOf(const MapSpec& spec, const MapEnvironment& environment,
           .zero_seed = (spec.flags & kMapZeroSeed) != 0};
 }
 
-// No value of this build has a lock, so BPF_F_LOCK is EINVAL, as in Linux.
+// Of per-CPU maps, whose values have no lock.
 bool FlagsAreValid(uint64_t flags) { return flags <= kUpdateExist; }
 
 uint32_t ValueStride(const MapSpec& spec) {
@@ -29,7 +30,14 @@ class HashMap final : public Map {
  public:
   HashMap(const MapSpec& spec, const MapEnvironment& environment, Region region)
       : Map(spec, environment.id, spec.value_size),
+        fields_(spec, environment),
         table_(ShapeOf(spec, environment, ValueStride(spec)), std::move(region)) {}
+
+  ~HashMap() override {
+    if (!fields_.any()) return;
+    for (uint32_t i = 1; i <= table_.highest_used(); ++i) fields_.End(table_.ValueOf(i));
+    fields_.WaitForCallbacks(*this);
+  }
 
   static Result<std::shared_ptr<Map>> Create(const MapSpec& spec,
                                              const MapEnvironment& environment) {
@@ -44,15 +52,24 @@ class HashMap final : public Map {
 
   int Update(const std::byte* key, const std::byte* value, uint64_t flags,
              uint32_t cpu) noexcept override {
-    if (!FlagsAreValid(flags)) return -EINVAL;
-    return table_.Update<K>(key, flags, cpu, false, [&](uint32_t element, bool) {
-      CopyWords(table_.ValueOf(element), value, spec_.value_size);
-    });
+    if (const int refused = fields_.CheckFlags(flags); refused != 0) return refused;
+    const bool locked = (flags & kUpdateLock) != 0;
+    return table_.Update<K>(
+        key, flags & ~uint64_t{kUpdateLock}, cpu, locked,
+        [&](uint32_t element, bool exists) {
+          std::byte* to = table_.ValueOf(element);
+          if (exists) return fields_.CopyLocked(to, value);
+          fields_.Copy(to, value);
+        },
+        [&](uint32_t element) { fields_.End(table_.ValueOf(element)); });
   }
 
   int Delete(const std::byte* key, uint32_t cpu) noexcept override {
-    return table_.Delete<K>(key, cpu, [](uint32_t) {});
+    return table_.Delete<K>(key, cpu,
+                            [&](uint32_t element) { fields_.End(table_.ValueOf(element)); });
   }
+
+  const model::ValueType* value_type() const noexcept override { return fields_.type(); }
 
   HelperFunction helper_function(uint32_t helper_id) const noexcept override {
     return DirectHelper<HashMap>(helper_id);
@@ -71,8 +88,25 @@ class HashMap final : public Map {
     for (;;) {
       const HashTable::Found found = table_.Find<K>(key);
       if (found.element == HashTable::kNone) return -ENOENT;
-      CopyWords(value, table_.ValueOf(found.element), spec_.value_size);
+      fields_.CopyOut(value, table_.ValueOf(found.element));
       if (table_.StillThere(found)) return 0;
+    }
+  }
+
+  int DoHostLookupLocked(const std::byte* key, std::byte* value) noexcept override {
+    if (!fields_.has_lock()) return -EINVAL;
+    for (;;) {
+      const HashTable::Found found = table_.Find<K>(key);
+      if (found.element == HashTable::kNone) return -ENOENT;
+      fields_.CopyOutLocked(value, table_.ValueOf(found.element));
+      if (table_.StillThere(found)) return 0;
+    }
+  }
+
+  void EndCallbacks() noexcept override {
+    if (!fields_.any()) return;
+    for (uint32_t i = 1; i <= table_.highest_used(); ++i) {
+      fields_.EndCallbacks(table_.ValueOf(i));
     }
   }
 
@@ -86,7 +120,13 @@ class HashMap final : public Map {
 
   int DoHostLookupAndDelete(const std::byte* key, std::byte* value) noexcept override {
     return table_.Delete<K>(key, HashTable::kHostCache, [&](uint32_t element) {
-      CopyWords(value, table_.ValueOf(element), spec_.value_size);
+      std::byte* from = table_.ValueOf(element);
+      if (fields_.has_lock()) {
+        fields_.CopyOutLocked(value, from);
+      } else {
+        fields_.CopyOut(value, from);
+      }
+      fields_.End(from);
     });
   }
 
@@ -95,6 +135,7 @@ class HashMap final : public Map {
   }
 
  private:
+  const ValueFields fields_;
   HashTable table_;
 };
 
@@ -106,11 +147,17 @@ class PercpuHashMap final : public Map {
   PercpuHashMap(const MapSpec& spec, const MapEnvironment& environment, Region table, Region values,
                 uint64_t cpu_stride)
       : Map(spec, environment.id, ValueStride(spec) * environment.cpu_slots),
+        fields_(spec, environment),
         table_(ShapeOf(spec, environment, 0), std::move(table)),
         values_(std::move(values)),
         stride_(ValueStride(spec)),
         cpu_stride_(cpu_stride),
         cpus_(environment.cpu_slots) {}
+
+  ~PercpuHashMap() override {
+    if (!fields_.any()) return;
+    for (uint32_t i = 1; i <= table_.highest_used(); ++i) EndAll(i);
+  }
 
   static Result<std::shared_ptr<Map>> Create(const MapSpec& spec,
                                              const MapEnvironment& environment) {
@@ -133,13 +180,15 @@ class PercpuHashMap final : public Map {
     if (!FlagsAreValid(flags)) return -EINVAL;
     return table_.Update<K>(key, flags, cpu, true, [&](uint32_t element, bool exists) {
       if (!exists) ZeroOthers(element, cpu);
-      CopyWords(At(element, cpu), value, spec_.value_size);
+      fields_.Copy(At(element, cpu), value);
     });
   }
 
   int Delete(const std::byte* key, uint32_t cpu) noexcept override {
-    return table_.Delete<K>(key, cpu, [](uint32_t) {});
+    return table_.Delete<K>(key, cpu, [&](uint32_t element) { EndAll(element); });
   }
+
+  const model::ValueType* value_type() const noexcept override { return fields_.type(); }
 
   HelperFunction helper_function(uint32_t helper_id) const noexcept override {
     return DirectHelper<PercpuHashMap>(helper_id);
@@ -170,7 +219,10 @@ class PercpuHashMap final : public Map {
     if (!FlagsAreValid(flags)) return -EINVAL;
     return table_.Update<K>(key, flags, HashTable::kHostCache, true, [&](uint32_t element, bool) {
       for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-        CopyWords(At(element, cpu), value + uint64_t{cpu} * stride_, stride_);
+        std::byte* to = At(element, cpu);
+        const std::byte* from = value + uint64_t{cpu} * stride_;
+        fields_.Copy(to, from);
+        CopyWords(to + spec_.value_size, from + spec_.value_size, stride_ - spec_.value_size);
       }
     });
   }
@@ -180,8 +232,10 @@ class PercpuHashMap final : public Map {
   }
 
   int DoHostLookupAndDelete(const std::byte* key, std::byte* value) noexcept override {
-    return table_.Delete<K>(key, HashTable::kHostCache,
-                            [&](uint32_t element) { CopyOut(value, element); });
+    return table_.Delete<K>(key, HashTable::kHostCache, [&](uint32_t element) {
+      CopyOut(value, element);
+      EndAll(element);
+    });
   }
 
   int DoNextKey(const std::byte* key, std::byte* next) noexcept override {
@@ -193,9 +247,16 @@ class PercpuHashMap final : public Map {
     return values_.base() + cpu * cpu_stride_ + uint64_t{element} * stride_;
   }
 
+  void EndAll(uint32_t element) const {
+    for (uint32_t cpu = 0; fields_.any() && cpu < cpus_; ++cpu) fields_.End(At(element, cpu));
+  }
+
   void CopyOut(std::byte* value, uint32_t element) const {
     for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-      CopyWords(value + uint64_t{cpu} * stride_, At(element, cpu), stride_);
+      std::byte* to = value + uint64_t{cpu} * stride_;
+      const std::byte* from = At(element, cpu);
+      fields_.CopyOut(to, from);
+      CopyWords(to + spec_.value_size, from + spec_.value_size, stride_ - spec_.value_size);
     }
   }
 
@@ -211,6 +272,7 @@ class PercpuHashMap final : public Map {
     ZeroWords(At(element, own) + spec_.value_size, stride_ - spec_.value_size);
   }
 
+  const ValueFields fields_;
   HashTable table_;
   const Region values_;
   const uint64_t stride_;

@@ -85,8 +85,14 @@ class HashTable {
   // before others can see it. `flags` are BPF_ANY, BPF_NOEXIST or BPF_EXIST.
   // Returns 0, -EEXIST, -ENOENT, or -E2BIG if a new key does not fit. With
   // `in_place`, an element that exists is kept and fill(element) changes it.
-  template <class K, class Fill>
-  int Update(const std::byte* key, uint64_t flags, uint32_t cpu, bool in_place, Fill fill) noexcept;
+  // `replaced(element)` sees an element that another one took the place of,
+  // before it can be used again.
+  struct Ignore {
+    void operator()(uint32_t) const noexcept {}
+  };
+  template <class K, class Fill, class Replaced = Ignore>
+  int Update(const std::byte* key, uint64_t flags, uint32_t cpu, bool in_place, Fill fill,
+             Replaced replaced = {}) noexcept;
 
   // Removes the key; `take(element)` sees the element before it can be used
   // again. Returns 0 or -ENOENT.
@@ -105,6 +111,11 @@ class HashTable {
   uint32_t ElementOf(const std::byte* address) const noexcept;
   // Elements that there can be, for arrays beside the table: 1 .. capacity().
   uint32_t capacity() const { return capacity_; }
+  // Elements above this one were never used.
+  uint32_t highest_used() const {
+    const uint32_t fresh = header_->fresh.load(std::memory_order_relaxed);
+    return fresh > capacity_ ? capacity_ : fresh - 1;
+  }
   uint32_t size() const { return header_->used.load(std::memory_order_relaxed); }
 
  private:

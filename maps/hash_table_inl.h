@@ -105,9 +105,9 @@ HashTable::Place HashTable::FindLocked(const Bucket& bucket, uint64_t tag,
   return {};
 }
 
-template <class K, class Fill>
-int HashTable::Update(const std::byte* key, uint64_t flags, uint32_t cpu, bool in_place,
-                      Fill fill) noexcept {
+template <class K, class Fill, class Replaced>
+int HashTable::Update(const std::byte* key, uint64_t flags, uint32_t cpu, bool in_place, Fill fill,
+                      Replaced replaced) noexcept {
   const uint64_t hash = K::Hash(key, key_size_, seed_);
   Bucket& bucket = BucketAt(BucketOf(hash));
   int result = 0;
@@ -129,6 +129,7 @@ int HashTable::Update(const std::byte* key, uint64_t flags, uint32_t cpu, bool i
       fill(element, false);
       if (exists) {
         Replace(bucket, place, element);
+        replaced(place.element);
         GiveSpare(place.element, cpu);
       } else {
         Insert(bucket, TagOf(hash), element);

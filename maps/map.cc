@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "model/value_type.h"
 
 namespace skep {
 
@@ -54,18 +55,20 @@ int Map::Freeze() noexcept {
   return -EBUSY;
 }
 
-// No value of this build has a spin lock that BPF_F_LOCK could take, so that
-// flag is always EINVAL here, as Linux has it for values without a lock.
+// A BPF_F_LOCK without a lock in the value is EINVAL; only arrays and hashes have
+// one, and for these a program's lookup finds the value.
 int Map::HostLookup(const std::byte* key, std::byte* value, uint64_t flags) noexcept {
   if ((flags & ~uint64_t{kUpdateLock}) != 0) return -EINVAL;
   if ((spec_.flags & kMapWronly) != 0) return -EPERM;
-  if (flags != 0) return -EINVAL;
-  return DoHostLookup(key, value);
+  if (flags == 0) return DoHostLookup(key, value);
+  return DoHostLookupLocked(key, value);
 }
 
 int Map::HostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept {
-  return HostWrite(
-      [&] { return (flags & kUpdateLock) != 0 ? -EINVAL : DoHostUpdate(key, value, flags); });
+  return HostWrite([&] {
+    if ((flags & kUpdateLock) != 0 && !HasLock()) return -EINVAL;
+    return DoHostUpdate(key, value, flags);
+  });
 }
 
 int Map::HostDelete(const std::byte* key) noexcept {
@@ -75,7 +78,8 @@ int Map::HostDelete(const std::byte* key) noexcept {
 int Map::HostLookupAndDelete(const std::byte* key, std::byte* value, uint64_t flags) noexcept {
   if ((flags & ~uint64_t{kUpdateLock}) != 0) return -EINVAL;
   if ((spec_.flags & kMapWronly) != 0) return -EPERM;
-  return HostWrite([&] { return flags != 0 ? -EINVAL : DoHostLookupAndDelete(key, value); });
+  return HostWrite(
+      [&] { return flags != 0 && !HasLock() ? -EINVAL : DoHostLookupAndDelete(key, value); });
 }
 
 int Map::NextKey(const std::byte* key, std::byte* next) noexcept {
@@ -86,6 +90,20 @@ int Map::NextKey(const std::byte* key, std::byte* next) noexcept {
 int Map::SetMap(const std::byte* key, std::shared_ptr<Map> inner, uint64_t flags) noexcept {
   return HostWrite([&] { return DoSetMap(key, std::move(inner), flags); });
 }
+
+bool Map::HasLock() const noexcept {
+  return value_type() != nullptr &&
+         value_type()->Find(model::MaskOf(model::SpecialKind::kSpinLock)) != nullptr;
+}
+
+int Map::DoHostLookupLocked(const std::byte*, std::byte*) noexcept { return -EINVAL; }
+
+void Map::RemoveUser() noexcept {
+  if (users_.fetch_sub(1, std::memory_order_seq_cst) == 1) EndCallbacks();
+}
+
+void Map::EndCallbacks() noexcept {}
+const model::ValueType* Map::value_type() const noexcept { return nullptr; }
 
 DirectView Map::direct_view() const noexcept { return {}; }
 HelperFunction Map::helper_function(uint32_t) const noexcept { return nullptr; }

@@ -27,7 +27,10 @@ Result<std::shared_ptr<Map>> RingbufMap::Create(const MapSpec& spec,
 DirectView RingbufMap::direct_view() const noexcept { return {region_.base(), 0, 0, 0}; }
 
 std::optional<Extent> RingbufMap::ElementAt(const std::byte* address) const noexcept {
-  return ring_.BusyRecordAt(address);
+  if (type() == MapType::kRingbuf) return ring_.BusyRecordAt(address);
+  const Extent data = ring_.UserData();
+  return address >= data.begin && address < data.begin + data.size ? std::optional(data)
+                                                                   : std::nullopt;
 }
 
 int RingbufMap::EventFd() noexcept {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RingbufMap: BPF_MAP_TYPE_RINGBUF, a map around a model::Ringbuf, which says
-// what the pages hold and who may do what at once. bpf(2) has no element
+// RingbufMap: BPF_MAP_TYPE_RINGBUF and BPF_MAP_TYPE_USER_RINGBUF, maps around a
+// model::Ringbuf, which says what the pages hold and who may do what at once. bpf(2) has no element
 // operations for it: all are ENOTSUPP.
 
 #ifndef SKEP_MAPS_RINGBUF_MAP_H_
@@ -28,7 +28,7 @@ class RingbufMap final : public Map {
 
   // Only `base`: page 0 of the ring.
   DirectView direct_view() const noexcept override;
-  // A record that is still busy.
+  // A record that is still busy; of a ring that the host fills all the data.
   std::optional<Extent> ElementAt(const std::byte* address) const noexcept override;
 
  protected:

@@ -29,6 +29,8 @@
 #include "isa/op.h"
 #include "model/facts.h"
 #include "model/helper_entry.h"
+#include "model/program_handle.h"
+#include "model/value_type.h"
 
 namespace skep::btf {
 class Btf;
@@ -74,6 +76,8 @@ struct KfuncCallInfo {
   // In `btf`: the struct that the call makes, takes or gives back. 0 if none or
   // not the same on all paths.
   uint32_t object_type = 0;
+  // What it is made of; null if object_type is 0.
+  std::shared_ptr<const ValueType> type;
 };
 
 struct ExecProgram {
@@ -91,6 +95,8 @@ struct ExecProgram {
   // Same indexes as Program::maps(). Keeps them alive.
   std::vector<std::shared_ptr<Map>> maps;
 
+  // How the program names itself to what calls its functions later.
+  std::unique_ptr<ProgramHandle> handle;
   // One for each call of a kernel function that gets one; they do not move.
   std::vector<std::unique_ptr<const KfuncCallInfo>> kfunc_calls;
 

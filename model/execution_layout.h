@@ -10,10 +10,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "skep/execution_context.h"
+#include "skep/map.h"
 
 #include "base/epoch.h"
+#include "model/runtime_services.h"
 
 namespace skep {
 class CheckedObserver;
@@ -41,6 +44,10 @@ struct ExecutionExtras {
   EpochSlot epoch;                      // entered while a program runs
   CheckedObserver* observer = nullptr;  // watches runs on the checked engine; not owned
   void* machine = nullptr;              // of the engine that runs, for callbacks
+  const void* lent_dynptr = nullptr;    // that a helper passes to the callback it runs
+  std::vector<Extent> lent;             // memory that a helper passes to the callback it runs
+  RuntimeServices* services = nullptr;  // not owned
+  HeldResources held;
 };
 
 struct ExecutionLayout {

@@ -21,6 +21,7 @@ static_assert(sizeof(HelperEntry) == 16);
 inline constexpr uint32_t kHelperMapLookup = 1;
 inline constexpr uint32_t kHelperTailCall = 12;
 inline constexpr uint32_t kHelperGetSmpProcessorId = 8;
+inline constexpr uint32_t kHelperTimerSetCallback = 170;
 
 // Ids of the entries that are kernel functions: above Linux's helpers, below the
 // host's.

@@ -19,7 +19,7 @@
 namespace skep::model {
 
 // Fields with a meaning to the kernel that the BTF type of a value may hold.
-enum SpecialField : uint16_t {
+enum MapField : uint16_t {
   kFieldSpinLock = 1u << 0,
   kFieldResSpinLock = 1u << 1,
   kFieldTimer = 1u << 2,
@@ -40,7 +40,7 @@ struct MapTypeInfo {
   uint32_t flags = 0;     // MapFlags that BPF_MAP_CREATE takes
   uint64_t max_map_extra = 0;
   bool sleepable = false;             // programs that may sleep may refer to it
-  uint16_t fields = 0;                // SpecialField
+  uint16_t fields = 0;                // MapField
   std::array<uint16_t, 8> helpers{};  // ids, then zeros
 
   // Whether the helper takes this type as its map argument. A helper of the

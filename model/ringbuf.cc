@@ -9,6 +9,7 @@
 
 #include "base/spin_lock.h"
 #include "base/word_copy.h"
+#include "model/dynptr.h"
 
 namespace skep::model {
 namespace {
@@ -129,6 +130,50 @@ int Ringbuf::Consume(Sample function, void* argument) noexcept {
       if (result < 0) return result;
     }
   }
+}
+
+int Ringbuf::PeekUserSample(UserSample* sample) noexcept {
+  const uint64_t produced = producer().position.load(std::memory_order_acquire);
+  if (produced % 8 != 0) return -EINVAL;
+  const uint64_t consumed = consumer_position().load(std::memory_order_acquire);
+  if (consumed >= produced) return -ENODATA;
+  Header& header = HeaderAt(consumed);
+  const uint32_t word = header.length.load(std::memory_order_acquire);
+  const uint32_t size = word & ~(kRingbufBusy | kRingbufDiscard);
+  const uint64_t bytes = RecordBytes(size);
+  if (bytes > produced - consumed) return -EINVAL;
+  if (bytes > mask_ + 1 || size > Dynptr::kMaxSize) return -E2BIG;
+  if ((word & kRingbufDiscard) != 0) {
+    consumer_position().store(consumed + bytes, std::memory_order_release);
+    return -EAGAIN;
+  }
+  if ((word & kRingbufBusy) != 0) return -ENODATA;
+  *sample = {reinterpret_cast<std::byte*>(&header) + kHeaderBytes, size};
+  return 0;
+}
+
+void Ringbuf::ReleaseUserSample(const UserSample& sample) noexcept {
+  const uint64_t consumed = consumer_position().load(std::memory_order_relaxed);
+  consumer_position().store(consumed + RecordBytes(sample.size), std::memory_order_release);
+}
+
+std::byte* Ringbuf::ReserveUserSample(uint32_t size) noexcept {
+  if ((size & (kRingbufBusy | kRingbufDiscard)) != 0) return nullptr;
+  const uint64_t bytes = RecordBytes(size);
+  const uint64_t consumed = consumer_position().load(std::memory_order_acquire);
+  const uint64_t produced = producer().position.load(std::memory_order_relaxed);
+  if (bytes > mask_ + 1 || produced - consumed > mask_ + 1 - bytes) return nullptr;
+  Header& header = HeaderAt(produced);
+  header.length.store(size | kRingbufBusy, std::memory_order_relaxed);
+  header.page_offset = 0;
+  producer().position.store(produced + bytes, std::memory_order_release);
+  return reinterpret_cast<std::byte*>(&header) + kHeaderBytes;
+}
+
+void Ringbuf::CommitUserSample(std::byte* data, bool discard) noexcept {
+  auto& header = *reinterpret_cast<Header*>(data - kHeaderBytes);
+  const uint32_t size = header.length.load(std::memory_order_relaxed) & ~kRingbufBusy;
+  header.length.exchange(discard ? size | kRingbufDiscard : size, std::memory_order_acq_rel);
 }
 
 void Ringbuf::Wake() noexcept {

@@ -75,6 +75,29 @@ class Ringbuf {
   // The descriptor that becomes readable when a wake-up is due (eventfd), or -1.
   std::atomic<int>& event_fd() { return event_fd_; }
 
+  // ---- rings that the host fills (BPF_MAP_TYPE_USER_RINGBUF) -------------------
+  // The host moves the producer position, the program the consumer's. Nothing
+  // that the host wrote is trusted.
+  struct UserSample {
+    std::byte* data = nullptr;
+    uint32_t size = 0;
+  };
+  // Returns 0 and the next sample, -ENODATA if there is none, -EAGAIN after it
+  // went past one that was discarded, -EINVAL and -E2BIG for positions and
+  // lengths that make no sense.
+  int PeekUserSample(UserSample* sample) noexcept;
+  void ReleaseUserSample(const UserSample& sample) noexcept;
+  // False if another program drains it.
+  bool StartDrain() noexcept { return !draining_.exchange(true, std::memory_order_acquire); }
+  void EndDrain() noexcept { draining_.store(false, std::memory_order_release); }
+  void Wake() noexcept;
+  // The host's side: room for a sample, busy until it is committed; null if there
+  // is none. REQUIRES: one producer at a time.
+  std::byte* ReserveUserSample(uint32_t size) noexcept;
+  void CommitUserSample(std::byte* data, bool discard) noexcept;
+  // The data, twice.
+  Extent UserData() const noexcept { return {data(), 2 * (mask_ + 1), true}; }
+
   // The busy record that holds `address`, if there is one.
   std::optional<Extent> BusyRecordAt(const std::byte* address) noexcept;
 
@@ -102,12 +125,12 @@ class Ringbuf {
   Header& HeaderAt(uint64_t position) const {
     return *reinterpret_cast<Header*>(data() + (position & mask_));
   }
-  void Wake() noexcept;
 
   const uint64_t page_;
   const uint64_t mask_;
   std::atomic<uint32_t> lock_{0};
   std::atomic<int> event_fd_{-1};
+  std::atomic<bool> draining_{false};
 };
 
 }  // namespace skep::model

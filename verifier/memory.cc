@@ -35,11 +35,12 @@ model::AccessKind AccessKindOf(const Register& pointer) {
     case RegKind::kBuffer:
     case RegKind::kBtfId:
       return model::AccessKind::kKernel;
+    case RegKind::kArena:
+      return model::AccessKind::kArena;
     case RegKind::kNotInit:
     case RegKind::kScalar:
     case RegKind::kPacketEnd:
     case RegKind::kFunction:
-    case RegKind::kArena:
     case RegKind::kDynptr:
     case RegKind::kIterator:
       return model::AccessKind::kMixed;

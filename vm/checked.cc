@@ -69,6 +69,22 @@ class Machine {
     return context_.stopped() ? 0 : r_[0];
   }
 
+  // What a timer calls: r1 is the map, whose value is r3 and whose key is r2.
+  void RunFunction(uint64_t function, const uint64_t* arguments) {
+    if (!memory_.IsFunction(function)) {
+      return Stop(TrapCode::kBadCall, fmt::format("{:#x} is no function", function));
+    }
+    auto* map = reinterpret_cast<Map*>(arguments[0]);
+    memory_.AddInnerMap(map);
+    std::vector<Extent>& lent = ExecutionLayout::extras(context_).lent;
+    lent.push_back({reinterpret_cast<std::byte*>(arguments[1]), map->spec().key_size, false});
+    std::memcpy(&r_[1], arguments, 3 * sizeof r_[1]);
+    pc_ = static_cast<uint32_t>(function - ExecProgram::FunctionValue(0));
+    Loop(0);
+    lent.pop_back();
+    ReleaseRecords(*program_, memory_, context_);
+  }
+
  private:
   void Stop(TrapCode code, std::string why) {
     if (context_.stopped()) return;
@@ -343,6 +359,7 @@ class Machine {
       return pc_;
     }
     if (entry.spec->id == model::kHelperTailCall) return TailCall(next);
+    NoteHelperCall(*entry.spec, r_, memory_);
     r_[0] = entry.function(r_[1], r_[2], r_[3], r_[4], r_[5], context_);
     NoteHelperResult(*entry.spec, r_, memory_);
     if (!program_->verified) std::memset(&r_[1], 0, 5 * sizeof r_[1]);
@@ -380,6 +397,12 @@ class Machine {
 };
 
 }  // namespace
+
+void RunCheckedFunction(const model::ExecProgram& program, ExecutionContext& context,
+                        uint64_t function, const uint64_t* arguments) noexcept {
+  Machine machine(program, context, nullptr, 0);
+  machine.RunFunction(function, arguments);
+}
 
 uint64_t RunChecked(const model::ExecProgram& program, ExecutionContext& context, void* r1,
                     uint64_t r2) noexcept {

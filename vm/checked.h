@@ -23,6 +23,11 @@ namespace skep {
 uint64_t RunChecked(const model::ExecProgram& program, ExecutionContext& context, void* r1,
                     uint64_t r2) noexcept;
 
+// Runs the function that `function` names (ExecProgram::FunctionValue) with r1,
+// r2 and r3, as a run of its own without a context of the program's type.
+void RunCheckedFunction(const model::ExecProgram& program, ExecutionContext& context,
+                        uint64_t function, const uint64_t* arguments) noexcept;
+
 }  // namespace skep
 
 #endif  // SKEP_VM_CHECKED_H_

@@ -4,16 +4,22 @@
 #define FMT_HEADER_ONLY 1
 #include <fmt/format.h>
 
+#include "model/dynptr.h"
 #include "model/helper_entry.h"
 #include "model/map_type_info.h"
 
 namespace skep {
 namespace {
 
+using model::SpecialKind;
+
 constexpr uint64_t kMaxMemory = uint64_t{1} << 29;  // BPF_MAX_VAR_SIZ
 constexpr uint32_t kRingbufReserve = 131;
 constexpr uint32_t kRingbufSubmit = 132;
 constexpr uint32_t kRingbufDiscard = 133;
+constexpr uint32_t kRingbufReserveDynptr = 198;
+constexpr uint32_t kRingbufSubmitDynptr = 199;
+constexpr uint32_t kRingbufDiscardDynptr = 200;
 
 // One argument of a call, with what earlier arguments said.
 class ArgumentCheck {
@@ -68,15 +74,20 @@ class ArgumentCheck {
         if (value == 0 && (arg.flags & kArgMaybeNull) != 0) return {};
         return memory_.InStack(value) ? std::string()
                                       : fmt::format("{:#x} is not in the stack", value);
-      case ArgKind::kSpinLock:
-      case ArgKind::kTimer:
-      case ArgKind::kKptr:
       case ArgKind::kDynptr:
+        return CheckDynptr(arg, value);
+      case ArgKind::kSpinLock:
+        return CheckField(value, model::MaskOf(SpecialKind::kSpinLock));
+      case ArgKind::kTimer:
+        return CheckField(value, model::MaskOf(SpecialKind::kTimer));
+      case ArgKind::kKptr:
+        return CheckField(value, model::MaskOf(SpecialKind::kKptr, SpecialKind::kKptrPercpu));
+      case ArgKind::kBtfId:
+      case ArgKind::kPercpuBtfId:
+        return CheckObject(arg, value);
       case ArgKind::kSockCommon:
       case ArgKind::kSocket:
-      case ArgKind::kBtfId:
       case ArgKind::kBtfIdSockCommon:
-      case ArgKind::kPercpuBtfId:
         return "a kind of argument that the checked engine does not know";
     }
     return "unknown argument kind";
@@ -112,6 +123,30 @@ class ArgumentCheck {
                        address, memory_.Describe());
   }
 
+  std::string CheckField(uint64_t address, model::SpecialMask kinds) const {
+    if (memory_.InField(address, kinds)) return {};
+    return fmt::format("{:#x} is no field of the kind that a verified program has", address);
+  }
+
+  std::string CheckObject(const ArgSpec& arg, uint64_t address) const {
+    if (address == 0 && (arg.flags & kArgMaybeNull) != 0) return {};
+    if (memory_.IsObject(address)) return {};
+    return fmt::format("{:#x} is no object of the program's own", address);
+  }
+
+  std::string CheckDynptr(const ArgSpec& arg, uint64_t address) const {
+    const bool fresh = (arg.flags & kArgUninit) != 0;
+    if (address % alignof(model::Dynptr) != 0 ||
+        !(memory_.CheckRange(address, sizeof(model::Dynptr), fresh) ||
+          (!fresh && memory_.IsLentDynptr(address)))) {
+      return fmt::format("{:#x} is no place of a dynptr", address);
+    }
+    if (fresh) return {};
+    const bool record = (arg.flags & kArgDynptrRingbuf) != 0;
+    return memory_.HoldsDynptr(address, record) ? std::string()
+                                                : fmt::format("{:#x} is no dynptr", address);
+  }
+
   std::string CheckString(uint64_t address) const {
     for (uint64_t length = 0; length < 4096; ++length) {
       if (!memory_.CheckRange(address + length, 1, false)) break;
@@ -133,9 +168,19 @@ std::string CheckHelperCall(const HelperSpec& spec, const uint64_t* r,
   return ArgumentCheck(spec, r, memory).Run();
 }
 
+void NoteHelperCall(const HelperSpec& spec, const uint64_t* r, CheckedMemory& memory) {
+  if (spec.id == kRingbufSubmit || spec.id == kRingbufDiscard) memory.RemoveRecord(r[1]);
+  if (spec.id == kRingbufSubmitDynptr || spec.id == kRingbufDiscardDynptr) {
+    memory.RemoveRecord(model::Dynptr::At(r[1]).data);
+  }
+}
+
 void NoteHelperResult(const HelperSpec& spec, const uint64_t* r, CheckedMemory& memory) {
   if (spec.id == kRingbufReserve && r[0] != 0) memory.AddRecord(r[0], r[2]);
-  if (spec.id == kRingbufSubmit || spec.id == kRingbufDiscard) memory.RemoveRecord(r[1]);
+  if (spec.id == kRingbufReserveDynptr && r[0] == 0) {
+    const model::Dynptr& record = model::Dynptr::At(r[4]);
+    memory.AddRecord(record.data, record.size());
+  }
   if (spec.id == model::kHelperMapLookup && r[0] != 0) {
     const MapType outer = memory.FindMap(r[1])->type();
     if (outer == MapType::kArrayOfMaps || outer == MapType::kHashOfMaps) {

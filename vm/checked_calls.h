@@ -19,8 +19,11 @@ namespace skep {
 // Returns why the call is refused; empty if it may be made. `r` is r0..r10.
 std::string CheckHelperCall(const HelperSpec& spec, const uint64_t* r, const CheckedMemory& memory);
 
-// Records what the program may use from now on, or no longer. `r` holds r1..r5
-// as they were and the result in r0.
+// Takes from the program what the call that follows takes from it.
+void NoteHelperCall(const HelperSpec& spec, const uint64_t* r, CheckedMemory& memory);
+
+// Records what the program may use from now on. `r` holds r1..r5 as they were
+// and the result in r0.
 void NoteHelperResult(const HelperSpec& spec, const uint64_t* r, CheckedMemory& memory);
 
 // Discards the ring buffer records that the run still holds.

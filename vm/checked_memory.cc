@@ -9,8 +9,10 @@
 #include "skep/program_type.h"
 
 #include "base/check.h"
+#include "model/dynptr.h"
 #include "model/execution_layout.h"
 #include "model/host_context.h"
+#include "model/object_heap.h"
 #include "vm/program_types.h"
 
 namespace skep {
@@ -28,12 +30,15 @@ uint64_t HostContextSize(HostContext host) {
 CheckedMemory::CheckedMemory(const model::ExecProgram& program, ExecutionContext& context,
                              void* context_pointer, uint64_t length)
     : program_(&program),
+      execution_(&context),
       stack_top_(AsNumber(model::ExecutionLayout::stack(context)) +
                  uint64_t{model::kMaxFrames} * model::kFrameBytes),
       context_(AsNumber(context_pointer)),
       context_is_block_(program.program_type->fields.empty()) {
   stack_low_ = stack_top_ - model::kFrameBytes;
-  if (!context_is_block_) {
+  if (context_ == 0 && !context_is_block_) {
+    context_size_ = 0;  // a callback that runs later has none
+  } else if (!context_is_block_) {
     context_size_ = HostContextSize(program.program_type->host);
   } else {
     context_size_ = length != 0 ? length : program.context_bytes;
@@ -41,7 +46,10 @@ CheckedMemory::CheckedMemory(const model::ExecProgram& program, ExecutionContext
 }
 
 CheckedMemory::PacketExtent CheckedMemory::packet() const {
-  if (program_->program_type->packet == PacketAccess::kNone || context_is_block_) return {};
+  if (program_->program_type->packet == PacketAccess::kNone || context_is_block_ ||
+      context_ == 0) {
+    return {};
+  }
   if (program_->program_type->host == HostContext::kXdp) {
     const auto* xdp = reinterpret_cast<const model::XdpContext*>(context_);
     return {AsNumber(xdp->data_meta), AsNumber(xdp->data), AsNumber(xdp->data_end)};
@@ -74,11 +82,62 @@ bool CheckedMemory::InMaps(uint64_t address, uint64_t bytes, bool write) const {
   const auto allows = [&](const Map* map) {
     if ((map->spec().flags & forbidden) != 0) return false;
     const auto element = map->ElementAt(reinterpret_cast<const std::byte*>(address));
-    return element && Region{AsNumber(element->begin), element->size}.Holds(address, bytes);
+    if (!element || !Region{AsNumber(element->begin), element->size}.Holds(address, bytes)) {
+      return false;
+    }
+    // What is not verified must not make up locks and pointers.
+    const model::ValueType* type = map->value_type();
+    return program_->verified || type == nullptr ||
+           !type->Overlaps(static_cast<uint32_t>(address - AsNumber(element->begin)),
+                           static_cast<uint32_t>(bytes));
   };
   return std::any_of(program_->maps.begin(), program_->maps.end(),
                      [&](const auto& map) { return allows(map.get()); }) ||
          std::any_of(inner_maps_.begin(), inner_maps_.end(), allows);
+}
+
+bool CheckedMemory::InLent(uint64_t address, uint64_t bytes, bool write) const {
+  for (const Extent& extent : model::ExecutionLayout::extras(*execution_).lent) {
+    if (Region{AsNumber(extent.begin), extent.size}.Holds(address, bytes)) {
+      return extent.writable || !write;
+    }
+  }
+  return false;
+}
+
+// Only verified programs get hold of objects.
+bool CheckedMemory::InObjects(uint64_t address, uint64_t bytes) const {
+  if (!program_->verified) return false;
+  const auto object =
+      model::ServicesOf(*execution_).heap->ObjectAt(reinterpret_cast<const std::byte*>(address));
+  return object && Region{AsNumber(object->begin), object->size}.Holds(address, bytes);
+}
+
+bool CheckedMemory::IsObject(uint64_t address) const {
+  if (!program_->verified) return false;
+  const auto object =
+      model::ServicesOf(*execution_).heap->ObjectAt(reinterpret_cast<const std::byte*>(address));
+  return object && AsNumber(object->begin) == address;
+}
+
+bool CheckedMemory::InField(uint64_t address, model::SpecialMask kinds) const {
+  const auto holds = [&](const std::byte* begin, const model::ValueType* type) {
+    return type != nullptr &&
+           type->At(static_cast<uint32_t>(address - AsNumber(begin)), kinds) != nullptr;
+  };
+  const auto in_map = [&](const Map* map) {
+    const auto element = map->ElementAt(reinterpret_cast<const std::byte*>(address));
+    return element && holds(element->begin, map->value_type());
+  };
+  if (!program_->verified) return false;
+  if (std::any_of(program_->maps.begin(), program_->maps.end(),
+                  [&](const auto& map) { return in_map(map.get()); }) ||
+      std::any_of(inner_maps_.begin(), inner_maps_.end(), in_map)) {
+    return true;
+  }
+  const auto object =
+      model::ServicesOf(*execution_).heap->ObjectAt(reinterpret_cast<const std::byte*>(address));
+  return object && holds(object->begin, &model::ObjectHeap::TypeOf(object->begin));
 }
 
 bool CheckedMemory::CheckRange(uint64_t address, uint64_t bytes, bool write) const {
@@ -91,7 +150,8 @@ bool CheckedMemory::CheckRange(uint64_t address, uint64_t bytes, bool write) con
   if (context_is_block_ && Region{context_, context_size_}.Holds(address, bytes)) {
     return !write || program_->program_type->context_writable;
   }
-  return InMaps(address, bytes, write);
+  return InMaps(address, bytes, write) || InObjects(address, bytes) ||
+         InLent(address, bytes, write);
 }
 
 std::optional<CheckedAccess> CheckedMemory::Check(uint64_t address, uint32_t bytes,
@@ -141,6 +201,30 @@ bool CheckedMemory::HasRecord(uint64_t address) const {
 
 void CheckedMemory::RemoveRecord(uint64_t address) {
   std::erase_if(records_, [=](const Region& record) { return record.begin == address; });
+}
+
+bool CheckedMemory::IsLentDynptr(uint64_t address) const {
+  return address == AsNumber(model::ExecutionLayout::extras(*execution_).lent_dynptr);
+}
+
+bool CheckedMemory::HoldsDynptr(uint64_t address, bool record) const {
+  const model::Dynptr dynptr = model::Dynptr::At(address);
+  if (dynptr.is_null()) return true;
+  switch (dynptr.kind()) {
+    case model::Dynptr::Kind::kRingbuf:
+      return HasRecord(dynptr.data) &&
+             uint64_t{dynptr.offset} + dynptr.size() <= RecordSize(dynptr.data);
+    case model::Dynptr::Kind::kLocal:
+      if (record) return false;
+      return IsLentDynptr(address) ||
+             CheckRange(dynptr.data + dynptr.offset, dynptr.size(), !dynptr.read_only());
+    case model::Dynptr::Kind::kSkb:
+    case model::Dynptr::Kind::kXdp:
+      return !record && IsContext(dynptr.data);
+    case model::Dynptr::Kind::kNull:
+      break;
+  }
+  return false;
 }
 
 std::vector<uint64_t> CheckedMemory::records() const {

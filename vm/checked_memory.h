@@ -16,6 +16,7 @@
 #include "skep/map.h"
 
 #include "model/exec_program.h"
+#include "model/value_type.h"
 
 namespace skep {
 
@@ -70,6 +71,16 @@ class CheckedMemory {
   void AddRecord(uint64_t address, uint64_t bytes);
   bool HasRecord(uint64_t address) const;
   void RemoveRecord(uint64_t address);
+  // Whether a helper lent the callback that runs now the dynptr at `address`.
+  bool IsLentDynptr(uint64_t address) const;
+  // Whether the 16 bytes at `address` are a dynptr over memory of this run, or a
+  // null one; `record`: over a reserved record alone.
+  bool HoldsDynptr(uint64_t address, bool record) const;
+  // Whether an object of the program's own starts at `address`.
+  bool IsObject(uint64_t address) const;
+  // Whether a special field of these kinds starts at `address`, in a map of the
+  // run's or in an object. Always false for programs that are not verified.
+  bool InField(uint64_t address, model::SpecialMask kinds) const;
   // Records still held, as at exit.
   std::vector<uint64_t> records() const;
 
@@ -85,9 +96,12 @@ class CheckedMemory {
     }
   };
   Region Packet() const;
+  bool InLent(uint64_t address, uint64_t bytes, bool write) const;
+  bool InObjects(uint64_t address, uint64_t bytes) const;
   bool InMaps(uint64_t address, uint64_t bytes, bool write) const;
 
   const model::ExecProgram* program_;
+  ExecutionContext* execution_;
   uint64_t stack_low_;
   uint64_t stack_top_;
   uint64_t context_;

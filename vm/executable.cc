@@ -10,6 +10,7 @@
 #include "jit/compile.h"
 #include "model/execution_layout.h"
 #include "model/fuel.h"
+#include "model/runtime_services.h"
 #include "vm/checked.h"
 #include "vm/interpreter.h"
 
@@ -28,7 +29,11 @@ class RunScope {
     ExecutionLayout::program_context(context) = program_context;
     ExecutionLayout::extras(context).epoch.Enter();
   }
-  ~RunScope() { ExecutionLayout::extras(context_).epoch.Leave(); }
+  ~RunScope() {
+    if (context_.stopped()) [[unlikely]]
+      model::HeldBy(context_).Release();
+    ExecutionLayout::extras(context_).epoch.Leave();
+  }
   RunScope(const RunScope&) = delete;
   RunScope& operator=(const RunScope&) = delete;
 
@@ -54,6 +59,12 @@ class InterpExecutable final : public Executable {
   const ThreadedProgram& code_cells() const { return *code_; }
 
  private:
+  void CallFunction(ExecutionContext& context, uint64_t function,
+                    const uint64_t* arguments) const noexcept override {
+    const RunScope scope(context, nullptr);
+    model::StartFuel(context);
+    InterpretFunction(*code_, context, function, arguments);
+  }
   static RunResult Run(const Executable& self, ExecutionContext& context, void* r1,
                        uint64_t r2) noexcept {
     const RunScope scope(context, r1);
@@ -72,6 +83,12 @@ class CheckedExecutable final : public Executable {
   }
 
  private:
+  void CallFunction(ExecutionContext& context, uint64_t function,
+                    const uint64_t* arguments) const noexcept override {
+    const RunScope scope(context, nullptr);
+    model::StartFuel(context);
+    RunCheckedFunction(exec(), context, function, arguments);
+  }
   static RunResult Run(const Executable& self, ExecutionContext& context, void* r1,
                        uint64_t r2) noexcept {
     const RunScope scope(context, r1);
@@ -95,6 +112,13 @@ class MachineExecutable final : public Executable {
   const void* tail_entry() const { return code_.tail_entry; }
 
  private:
+  void CallFunction(ExecutionContext& context, uint64_t function,
+                    const uint64_t* arguments) const noexcept override {
+    const RunScope scope(context, nullptr);
+    model::StartFuel(context);
+    ExecutionLayout::call(context) = jit::CallFunction;
+    jit::CallFunction(context, function, arguments[0], arguments[1], arguments[2], 0, 0);
+  }
   static RunResult Run(const Executable& self, ExecutionContext& context, void* r1,
                        uint64_t r2) noexcept {
     const RunScope scope(context, r1);
@@ -118,6 +142,15 @@ class MachineExecutable final : public Executable {
 struct TailTargetAccess {
   static void Set(Executable& executable, std::unique_ptr<model::TailTarget> target) {
     executable.tail_target_ = std::move(target);
+  }
+  static void SetHandle(const std::shared_ptr<Executable>& executable) {
+    model::ProgramHandle& handle = *executable->exec().handle;
+    handle.program = executable;
+    handle.call = [](const Executable& program, ExecutionContext& context, uint64_t function,
+                     uint64_t r1, uint64_t r2, uint64_t r3) noexcept {
+      const uint64_t arguments[] = {r1, r2, r3};
+      program.CallFunction(context, function, arguments);
+    };
   }
   static void SetPrepareTime(Executable& executable, uint64_t ns) { executable.prepare_ns_ = ns; }
 };
@@ -193,6 +226,7 @@ Result<std::shared_ptr<Executable>> PrepareExecutable(
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   SKEP_TRY(auto executable, PrepareOn(std::move(program), std::move(exec), options));
+  TailTargetAccess::SetHandle(executable);
   const auto spent = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start);
   TailTargetAccess::SetPrepareTime(*executable, static_cast<uint64_t>(spent.count()));
   return executable;

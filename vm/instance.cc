@@ -8,7 +8,9 @@
 
 #include "maps/prog_array.h"
 #include "model/tail_target.h"
+#include "model/value_type.h"
 #include "vm/runtime_state.h"
+#include "vm/value_types.h"
 
 namespace skep {
 
@@ -29,6 +31,7 @@ Instance::Instance(std::unique_ptr<State> state) : state_(std::move(state)) {}
 // the slots are emptied.
 Instance::~Instance() {
   for (const auto& [name, map] : state_->maps) {
+    map->RemoveUser();
     if (map->type() == MapType::kProgArray) static_cast<ProgArray&>(*map).Clear();
   }
 }
@@ -82,6 +85,11 @@ Result<void> FillOuterMap(const MapSpec& spec, Map& outer,
 }  // namespace
 
 Result<std::shared_ptr<Instance>> Runtime::Instantiate(std::span<const MapSpec> specs) {
+  return MakeInstance(specs, nullptr);
+}
+
+Result<std::shared_ptr<Instance>> Runtime::MakeInstance(std::span<const MapSpec> specs,
+                                                        const btf::Btf* types) {
   auto state = std::make_unique<Instance::State>();
   state->runtime = this;
   for (const MapSpec& spec : specs) {
@@ -91,7 +99,8 @@ Result<std::shared_ptr<Instance>> Runtime::Instantiate(std::span<const MapSpec> 
     if (spec.type == MapType::kPerfEventArray && spec.max_entries == 0) {
       sized.max_entries = cpu_slots();
     }
-    auto map = CreateMap(sized);
+    auto map = skep::CreateMap(
+        sized, state_->map_environment(types == nullptr ? nullptr : ReadValueType(types, sized)));
     if (!map) return std::move(map).error().At("map '" + spec.name + "'");
     if (spec.frozen) {
       if (const int code = (*map)->Freeze(); code != 0) {
@@ -101,6 +110,7 @@ Result<std::shared_ptr<Instance>> Runtime::Instantiate(std::span<const MapSpec> 
     state->specs.emplace(spec.name, spec);
     state->maps.emplace(spec.name, *std::move(map));
   }
+  for (const auto& [name, map] : state->maps) map->AddUser();
   for (const MapSpec& spec : specs) {
     if (spec.type == MapType::kProgArray || spec.initial_slots.empty()) continue;
     SKEP_TRY_VOID(FillOuterMap(spec, *state->maps[spec.name], state->maps));
@@ -109,7 +119,7 @@ Result<std::shared_ptr<Instance>> Runtime::Instantiate(std::span<const MapSpec> 
 }
 
 Result<std::shared_ptr<Instance>> Runtime::Instantiate(const Object& object) {
-  SKEP_TRY(auto instance, Instantiate(object.maps()));
+  SKEP_TRY(auto instance, MakeInstance(object.maps(), object.btf().get()));
   instance->state_->object = object;
   return instance;
 }

@@ -128,12 +128,15 @@ const Cell* TailCall(const Cell* pc, Machine& machine) noexcept {
 
 }  // namespace interpreter
 
-uint64_t Interpret(const ThreadedProgram& program, ExecutionContext& context, uint64_t r1,
-                   uint64_t r2) noexcept {
+namespace {
+
+uint64_t RunFrom(const Cell* pc, const ThreadedProgram& program, ExecutionContext& context,
+                 uint64_t r1, uint64_t r2, uint64_t r3) noexcept {
   Machine machine;  // the frames are written before they are read
   std::memset(machine.r, 0, sizeof machine.r);
   machine.r[1] = r1;
   machine.r[2] = r2;
+  machine.r[3] = r3;
   machine.stack_low = reinterpret_cast<uint64_t>(ExecutionLayout::stack(context));
   machine.r[kFramePointer] = machine.stack_low + model::kStackBytes;
   machine.context = &context;
@@ -142,11 +145,24 @@ uint64_t Interpret(const ThreadedProgram& program, ExecutionContext& context, ui
   machine.depth = 0;
   machine.frame_bytes = 0;
   ExecutionLayout::call(context) = interpreter::CallBack;
-  const Cell* pc = program.cells.data();
   do {
     pc = pc->handler(pc, machine);
   } while (pc != nullptr);
   return machine.r[0];
+}
+
+}  // namespace
+
+uint64_t Interpret(const ThreadedProgram& program, ExecutionContext& context, uint64_t r1,
+                   uint64_t r2) noexcept {
+  return RunFrom(program.cells.data(), program, context, r1, r2, 0);
+}
+
+// The value of a function is the address of its first cell.
+void InterpretFunction(const ThreadedProgram& program, ExecutionContext& context, uint64_t function,
+                       const uint64_t* arguments) noexcept {
+  RunFrom(reinterpret_cast<const Cell*>(function), program, context, arguments[0], arguments[1],
+          arguments[2]);
 }
 
 }  // namespace skep

@@ -62,6 +62,10 @@ Result<std::unique_ptr<ThreadedProgram>> Thread(std::shared_ptr<const model::Exe
 uint64_t Interpret(const ThreadedProgram& program, ExecutionContext& context, uint64_t r1,
                    uint64_t r2) noexcept;
 
+// Runs the function of this value with r1, r2 and r3, as a run of its own.
+void InterpretFunction(const ThreadedProgram& program, ExecutionContext& context, uint64_t function,
+                       const uint64_t* arguments) noexcept;
+
 }  // namespace skep
 
 #endif  // SKEP_VM_INTERPRETER_H_

@@ -20,8 +20,10 @@
 #include "model/execution_layout.h"
 #include "model/facts.h"
 #include "model/kfuncs.h"
+#include "model/value_type.h"
 #include "vm/packet_load.h"
 #include "vm/program_types.h"
+#include "vm/value_types.h"
 
 namespace skep {
 namespace {
@@ -92,9 +94,27 @@ class Lowering {
     }
     out_->verified = trust_ != Trust::kChecked;
     out_->maps.assign(input_.maps.begin(), input_.maps.end());
+    SKEP_TRY_VOID(CheckMapTypes());
+    out_->handle = std::make_unique<model::ProgramHandle>();
     out_->call_base = input_.helpers.data();
     out_->helper_count = static_cast<uint32_t>(input_.helpers.size());
     out_->context_bytes = facts_ != nullptr ? std::max(facts_->context_bytes, memory_size_) : 0;
+    return {};
+  }
+
+  // Locks, timers and owned objects are where the program's own types say: the
+  // map must have been made with the same types.
+  Result<void> CheckMapTypes() const {
+    if (trust_ != Trust::kVerified) return {};
+    for (size_t i = 0; i < input_.maps.size(); ++i) {
+      const auto wanted = ReadValueType(program_.data().btf.get(), program_.maps()[i]);
+      if (model::SameFields(wanted.get(), input_.maps[i]->value_type())) continue;
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("{}: map '{}' was not made with the types that the program has for "
+                               "its values; make it from the program's object",
+                               program_.name(), program_.maps()[i].name),
+                   22};
+    }
     return {};
   }
 
@@ -160,6 +180,12 @@ class Lowering {
       return Refuse(ErrorCode::kUnsupported, slot,
                     "calls of kernel functions need a verified program");
     }
+    const bool makes = spec->id == model::Kfunc::bpf_obj_new_impl ||
+                       spec->id == model::Kfunc::bpf_percpu_obj_new_impl;
+    if (makes && FactAt(slot)->object_type == model::kMixedType) {
+      return Refuse(ErrorCode::kUnsupported, slot,
+                    "one call makes objects of several types, which cannot be run by this build");
+    }
     if (FindRunningKfunc(spec->id)) return {};
     return Refuse(
         ErrorCode::kUnsupported, slot,
@@ -177,6 +203,12 @@ class Lowering {
            ClassOf(code_[slot].op) == OpClass::kBranch;
   }
 
+  // Linux's verifier hands the program to this helper, too.
+  bool TakesProgram(size_t slot) const {
+    return Info(code_[slot].op).kind == OpKind::kCallHelper &&
+           code_[slot].imm == model::kHelperTimerSetCallback;
+  }
+
   bool IsPacketLoad(size_t slot) const { return ClassOf(code_[slot].op) == OpClass::kPacketLoad; }
 
   // Instructions that the one at `slot` becomes.
@@ -185,7 +217,7 @@ class Lowering {
     if (Info(code_[slot].op).kind == OpKind::kCallKfunc && KfuncAt(slot)->InfoRegister() != 0) {
       return 2;
     }
-    return 1;
+    return TakesProgram(slot) ? 2 : 1;
   }
 
   void Place() {
@@ -212,6 +244,11 @@ class Lowering {
       if (Info(code_[slot].op).kind == OpKind::kCallKfunc) {
         WriteKfunc(slot);
         continue;
+      }
+      if (TakesProgram(slot)) {
+        ExecInsn load{.op = Op::kLdImm64, .dst = 3};
+        load.set_wide(reinterpret_cast<uintptr_t>(out_->handle.get()));
+        Emit(slot, load, InsnFact{.reached = true});
       }
       ExecInsn insn;
       insn.op = code_[slot].op;
@@ -269,6 +306,9 @@ class Lowering {
       info->program = out_.get();
       info->btf = program_.data().btf;
       info->object_type = fact.object_type == model::kMixedType ? 0 : fact.object_type;
+      if (info->object_type != 0 && info->btf != nullptr) {
+        info->type = ReadObjectType(*info->btf, info->object_type);
+      }
       ExecInsn load{.op = Op::kLdImm64, .dst = static_cast<uint8_t>(reg)};
       load.set_wide(reinterpret_cast<uintptr_t>(info.get()));
       Emit(slot, load, InsnFact{.reached = true});

@@ -92,6 +92,32 @@ void CpuSlots::Give(uint32_t slot) {
   taken_[slot] = false;
 }
 
+Runtime::State::State(uint32_t slots)
+    : cpus(std::make_shared<CpuSlots>(slots)), async([this] {
+        auto context = NewContext();
+        if (context && on_callback_context) on_callback_context(**context);
+        return context;
+      }) {
+  services = {.heap = &heap,
+              .async = &async,
+              .cpu_slots = slots,
+              .waiting = std::vector<std::atomic<const void*>>(slots)};
+}
+
+Result<std::unique_ptr<ExecutionContext>> Runtime::State::NewContext() {
+  const auto cpu = cpus->Take();
+  if (!cpu) {
+    return Error{ErrorCode::kResourceLimit,
+                 "all " + std::to_string(cpus->size()) +
+                     " cpu slots have a context, need RuntimeOptions.cpu_slots larger"};
+  }
+  auto context = model::ExecutionLayout::Create(
+      *cpu, *epochs, [epochs = epochs, cpus = cpus, slot = *cpu] { cpus->Give(slot); });
+  context->set_seed(RandomSeed());
+  model::ExecutionLayout::extras(*context).services = &services;
+  return context;
+}
+
 Runtime::Runtime(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Runtime::~Runtime() = default;
 
@@ -105,6 +131,7 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(RuntimeOptions options) {
       options.cpu_slots != 0 ? options.cpu_slots : std::max(PossibleCpus(), kMinCpuSlots);
   auto state = std::make_unique<State>(slots);
 
+  state->on_callback_context = std::move(options.on_callback_context);
   const auto builtin = HelperTable();
   state->helpers.assign(builtin.begin(), builtin.end());
   std::sort(options.helpers.begin(), options.helpers.end(),
@@ -131,19 +158,7 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(RuntimeOptions options) {
 const Environment& Runtime::environment() const { return state_->environment; }
 uint32_t Runtime::cpu_slots() const { return state_->cpus->size(); }
 
-Result<std::unique_ptr<ExecutionContext>> Runtime::NewContext() {
-  const auto cpu = state_->cpus->Take();
-  if (!cpu) {
-    return Error{ErrorCode::kResourceLimit,
-                 "all " + std::to_string(cpu_slots()) +
-                     " cpu slots have a context, need RuntimeOptions.cpu_slots larger"};
-  }
-  auto context = model::ExecutionLayout::Create(
-      *cpu, *state_->epochs,
-      [epochs = state_->epochs, cpus = state_->cpus, slot = *cpu] { cpus->Give(slot); });
-  context->set_seed(RandomSeed());
-  return context;
-}
+Result<std::unique_ptr<ExecutionContext>> Runtime::NewContext() { return state_->NewContext(); }
 
 Result<std::shared_ptr<Map>> Runtime::CreateMap(const MapSpec& spec) {
   return skep::CreateMap(spec, state_->map_environment());

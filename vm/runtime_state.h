@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,7 +17,10 @@
 
 #include "base/epoch.h"
 #include "maps/create.h"
+#include "model/async_service.h"
 #include "model/helper_entry.h"
+#include "model/object_heap.h"
+#include "model/runtime_services.h"
 #include "vm/lower.h"
 
 namespace skep {
@@ -38,13 +42,18 @@ class CpuSlots {
 uint64_t RandomSeed();
 
 struct Runtime::State {
-  explicit State(uint32_t slots) : cpus(std::make_shared<CpuSlots>(slots)) {}
+  explicit State(uint32_t slots);
+  // What runs left to be freed may still need the members.
+  ~State() { epochs->Collect(); }
 
-  MapEnvironment map_environment() {
+  MapEnvironment map_environment(std::shared_ptr<const model::ValueType> value_type = nullptr) {
     return {.cpu_slots = environment.cpu_slots,
             .id = next_map_id.fetch_add(1, std::memory_order_relaxed),
-            .epochs = epochs};
+            .epochs = epochs,
+            .value_type = std::move(value_type),
+            .async = &async};
   }
+  Result<std::unique_ptr<ExecutionContext>> NewContext();
   LowerInput lower_input(std::span<const std::shared_ptr<Map>> maps) const {
     return {.environment = &environment, .helpers = helper_entries, .maps = maps};
   }
@@ -59,6 +68,11 @@ struct Runtime::State {
   std::atomic<uint32_t> next_program_id{1};
   std::atomic<uint32_t> next_map_id{1};
   std::shared_ptr<EpochDomain> epochs = std::make_shared<EpochDomain>();
+  model::ObjectHeap heap{epochs};
+  model::RuntimeServices services;
+  std::function<void(ExecutionContext&)> on_callback_context;
+  // The last one: its threads use the others.
+  model::AsyncService async;
 };
 
 }  // namespace skep

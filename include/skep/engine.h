@@ -77,6 +77,10 @@ class SKEP_EXPORT Executable {
   const model::TailTarget& tail_target() const { return *tail_target_; }
 
  protected:
+  // Runs one function of the program, by what the engine has as its value, with
+  // r1, r2 and r3: for timers and work queues.
+  virtual void CallFunction(ExecutionContext& context, uint64_t function,
+                            const uint64_t* arguments) const noexcept = 0;
   using RunFunction = RunResult (*)(const Executable&, ExecutionContext&, void*, uint64_t) noexcept;
   Executable(Engine engine, Program program, std::shared_ptr<const model::ExecProgram> exec);
   friend struct TailTargetAccess;  // vm/executable.cc

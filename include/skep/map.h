@@ -52,6 +52,10 @@ struct Extent {
   bool writable = false;
 };
 
+namespace model {
+struct ValueType;
+}
+
 class SKEP_EXPORT Map {
  public:
   virtual ~Map();
@@ -101,7 +105,16 @@ class SKEP_EXPORT Map {
   int Freeze() noexcept;
   bool frozen() const { return frozen_.load(std::memory_order_relaxed); }
 
+  // Whether anybody outside of programs still uses the map: an Instance does, as
+  // a file descriptor does in Linux. When the last one leaves, timers and work
+  // queues in the values end, and programs can start none.
+  bool has_user() const { return users_.load(std::memory_order_seq_cst) != 0; }
+  void AddUser() noexcept { users_.fetch_add(1, std::memory_order_seq_cst); }
+  void RemoveUser() noexcept;
+
   // ---- engines ------------------------------------------------------------
+  // Locks, timers, owned objects and the like in the values; null if none.
+  virtual const model::ValueType* value_type() const noexcept;
   virtual DirectView direct_view() const noexcept;
   // A function that does what helper `id` does for this map and maps of the
   // same type, key and value size, without the detour through this interface;
@@ -116,10 +129,13 @@ class SKEP_EXPORT Map {
 
   // The host side proper, after permissions and flags that all types share.
   virtual int DoHostLookup(const std::byte* key, std::byte* value) noexcept;
+  // With BPF_F_LOCK.
+  virtual int DoHostLookupLocked(const std::byte* key, std::byte* value) noexcept;
   virtual int DoHostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept;
   virtual int DoHostDelete(const std::byte* key) noexcept;
   virtual int DoHostLookupAndDelete(const std::byte* key, std::byte* value) noexcept;
   virtual int DoNextKey(const std::byte* key, std::byte* next) noexcept;
+  virtual void EndCallbacks() noexcept;  // the last user has left
   virtual int DoSetMap(const std::byte* key, std::shared_ptr<Map> inner, uint64_t flags) noexcept;
 
   const MapSpec spec_;
@@ -127,9 +143,11 @@ class SKEP_EXPORT Map {
   const uint32_t host_value_size_;
 
  private:
+  bool HasLock() const noexcept;
   template <class Write>
   int HostWrite(Write write) noexcept;
 
+  std::atomic<uint32_t> users_{0};
   std::atomic<bool> frozen_{false};
   std::atomic<uint32_t> host_writers_{0};  // host writes under way
 };

@@ -17,6 +17,7 @@
 #define SKEP_RUNTIME_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -43,6 +44,10 @@ struct RuntimeOptions {
   std::vector<HelperSpec> helpers;
   // The embedder's own; ids from kFirstHostProgramType.
   std::vector<ProgramType> program_types;
+  // Gets each context that the runtime makes for callbacks of timers and work
+  // queues, at most one for each of the two, before its first run: the place for
+  // hooks and a budget. On the thread that initialises the first timer.
+  std::function<void(ExecutionContext&)> on_callback_context;
 };
 
 struct LoadOptions {
@@ -76,6 +81,7 @@ class SKEP_EXPORT Runtime {
 
   // Fails with the errno that bpf(BPF_MAP_CREATE) gives for the same spec. Map
   // types with prog array slots are emptied when the Instance that owns them goes.
+  // Without an object there are no types: values have no locks or timers.
   Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec);
 
   // Creates the object's maps and fills them with their initial contents.
@@ -98,6 +104,8 @@ class SKEP_EXPORT Runtime {
 
  private:
   struct State;
+  Result<std::shared_ptr<Instance>> MakeInstance(std::span<const MapSpec> maps,
+                                                 const btf::Btf* types);
   explicit Runtime(std::unique_ptr<State> state);
   friend class Instance;
   std::unique_ptr<State> state_;

@@ -20,6 +20,7 @@
 #include "skep/result.h"
 #include "skep/ring_buffer_reader.h"
 #include "skep/runtime.h"
+#include "skep/user_ring_buffer_writer.h"
 #include "skep/verify.h"
 
 #endif  // SKEP_SKEP_H_

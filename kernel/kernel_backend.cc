@@ -15,6 +15,7 @@
 #include "kernel/kernel_maps.h"
 #include "kernel/program_btf.h"
 #include "model/program_type_name.h"
+#include "model/test_input.h"
 
 namespace skep::kernel {
 namespace {
@@ -22,11 +23,6 @@ namespace {
 constexpr uint8_t kCodeWideLoad = 0x18;
 constexpr size_t kFirstLog = 64u << 10;
 constexpr size_t kLastLog = 64u << 20;
-
-bool TakesPackets(ProgramTypeId type) {
-  return type == ProgramTypeId::kXdp || type == ProgramTypeId::kSocketFilter ||
-         type == ProgramTypeId::kSchedCls || type == ProgramTypeId::kSchedAct;
-}
 
 // An extension also needs the program that it replaces.
 bool IsForeign(ProgramTypeId type) {
@@ -64,9 +60,13 @@ class KernelProgram final : public BackendProgram {
   int fd() const { return fd_.get(); }
 
   Result<BackendOutput> Run(const BackendInput& input) override {
-    if (TakesPackets(type_)) return RunPacket(input);
-    if (type_ == ProgramTypeId::kRawTracepoint || type_ == ProgramTypeId::kSyscall) {
-      return RunContext(input);
+    switch (model::TestInputOf(type_)) {
+      case model::TestInput::kPacket:
+        return RunPacket(input);
+      case model::TestInput::kContext:
+        return RunContext(input);
+      case model::TestInput::kNone:
+        break;
     }
     return Error{ErrorCode::kUnsupported, "the kernel runs no programs of type " +
                                               std::string(ProgramTypeName(type_)) +
@@ -115,6 +115,10 @@ class KernelProgram final : public BackendProgram {
       attr.prog_fd = static_cast<uint32_t>(fd_.get());
       attr.ctx_in = out.data.empty() ? 0 : Address(out.data.data());
       attr.ctx_size_in = static_cast<uint32_t>(out.data.size());
+      if (type_ == ProgramTypeId::kSkLookup) {  // the others write to what they got
+        attr.ctx_out = attr.ctx_in;
+        attr.ctx_size_out = attr.ctx_size_in;
+      }
       const int result = Bpf(Command::kProgTestRun, attr);
       if (result < 0) return Refused(-result, ": the context's size must suit the program");
       out.value = attr.retval;
@@ -141,8 +145,11 @@ class KernelInstance final : public BackendInstance {
     return load;
   }
 
-  Result<std::vector<MapElement>> ReadMap(const std::string& name) override {
-    return maps_->Read(name);
+  Result<std::vector<MapElement>> ReadMap(const std::string& name, uint64_t limit) override {
+    return maps_->Read(name, limit);
+  }
+  Result<std::vector<std::vector<std::byte>>> TakeRecords(const std::string& name) override {
+    return maps_->TakeRecords(name);
   }
   int UpdateMap(const std::string& name, std::span<const std::byte> key,
                 std::span<const std::byte> value, uint64_t flags) override {

@@ -74,6 +74,40 @@ Result<MappedMap> MapArena(const MapSpec& spec, const Fd& fd) {
   return MappedMap(data, size);
 }
 
+// What a consumer that comes late finds. Layout: model/ringbuf.h.
+Result<std::vector<std::vector<std::byte>>> TakeRing(const KernelMap& map) {
+  constexpr uint32_t kBusy = 1u << 31, kDiscard = 1u << 30;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t ring = map.spec.max_entries;
+  const auto at = [&](int protection, size_t size, size_t offset) {
+    void* data =
+        mmap(nullptr, size, protection, MAP_SHARED, map.fd.get(), static_cast<off_t>(offset));
+    return MappedMap(data == MAP_FAILED ? nullptr : data, size);
+  };
+  const MappedMap consumer = at(PROT_READ | PROT_WRITE, page, 0);
+  const MappedMap producer = at(PROT_READ, page + 2 * ring, page);
+  if (consumer.data() == nullptr || producer.data() == nullptr) {
+    return Error{ErrorCode::kSystem, "the ring cannot be mapped", EIO};
+  }
+  auto* const taken = static_cast<uint64_t*>(consumer.data());
+  auto* const made = static_cast<uint64_t*>(producer.data());
+  const std::byte* const records = static_cast<const std::byte*>(producer.data()) + page;
+  std::vector<std::vector<std::byte>> out;
+  uint64_t position = *taken;
+  while (position < __atomic_load_n(made, __ATOMIC_ACQUIRE)) {
+    const std::byte* const record = records + position % ring;
+    const uint32_t head =
+        __atomic_load_n(reinterpret_cast<const uint32_t*>(record), __ATOMIC_ACQUIRE);
+    if ((head & kBusy) != 0) break;
+    const size_t size = head & ~kDiscard;
+    if (size > ring) break;
+    if ((head & kDiscard) == 0) out.emplace_back(record + 8, record + 8 + size);
+    position += (size + 8 + 7) / 8 * 8;
+  }
+  __atomic_store_n(taken, position, __ATOMIC_RELEASE);
+  return out;
+}
+
 }  // namespace
 
 MappedMap& MappedMap::operator=(MappedMap&& other) noexcept {
@@ -154,7 +188,7 @@ Result<void> KernelMaps::Fill(const KernelMap& map) const {
   return {};
 }
 
-Result<std::vector<MapElement>> KernelMaps::Read(const std::string& name) const {
+Result<std::vector<MapElement>> KernelMaps::Read(const std::string& name, uint64_t limit) const {
   const KernelMap* map = Find(name);
   if (map == nullptr) return Error{ErrorCode::kUnresolved, "no map '" + name + "'", ENOENT};
   std::vector<MapElement> out;
@@ -169,13 +203,30 @@ Result<std::vector<MapElement>> KernelMaps::Read(const std::string& name) const 
   std::vector<std::byte> next(spec.key_size);
   const void* previous = nullptr;
   // A program may run beside this: the number of entries bounds it.
-  for (uint64_t n = 0; n <= spec.max_entries; ++n) {
+  for (uint64_t n = 0; n <= spec.max_entries && n < limit; ++n) {
     if (Element(Command::kMapGetNextKey, map->fd.get(), previous, next.data(), 0) != 0) break;
     element.key = next;
     previous = element.key.data();
     const int found = Element(Command::kMapLookupElem, map->fd.get(), element.key.data(),
                               element.value.data(), 0);
     if (found == 0) out.push_back(element);
+  }
+  return out;
+}
+
+Result<std::vector<std::vector<std::byte>>> KernelMaps::TakeRecords(const std::string& name) const {
+  const KernelMap* map = Find(name);
+  if (map == nullptr) return Error{ErrorCode::kUnresolved, "no map '" + name + "'", ENOENT};
+  const MapSpec& spec = map->spec;
+  if (spec.type == MapType::kRingbuf) return TakeRing(*map).At("map '" + name + "'");
+  std::vector<std::vector<std::byte>> out;
+  if (spec.type != MapType::kQueue && spec.type != MapType::kStack) return out;
+  std::vector<std::byte> value(spec.value_size);
+  for (uint64_t n = 0; n < spec.max_entries; ++n) {
+    if (Element(Command::kMapLookupAndDeleteElem, map->fd.get(), nullptr, value.data(), 0) != 0) {
+      break;
+    }
+    out.push_back(value);
   }
   return out;
 }

@@ -57,7 +57,8 @@ class KernelMaps {
   const Fd& types() const { return types_; }
   const std::map<std::string, KernelMap>& all() const { return maps_; }
 
-  Result<std::vector<MapElement>> Read(const std::string& name) const;
+  Result<std::vector<MapElement>> Read(const std::string& name, uint64_t limit) const;
+  Result<std::vector<std::vector<std::byte>>> TakeRecords(const std::string& name) const;
   int Update(const std::string& name, std::span<const std::byte> key,
              std::span<const std::byte> value, uint64_t flags) const;
 

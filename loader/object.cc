@@ -10,6 +10,7 @@
 
 #include "loader/core_apply.h"
 #include "loader/link.h"
+#include "loader/object_part.h"
 #include "loader/read_file.h"
 #include "loader/section_rules.h"
 #include "loader/target_need.h"
@@ -151,6 +152,41 @@ Result<Program> Object::FindProgram(const std::string& name) const {
                                                      data_->name, data_->programs.size(), names)};
   return Error{ErrorCode::kUnresolved,
                fmt::format("{}: no program '{}', there are: {}", data_->name, name, names)};
+}
+
+Result<Object> loader::ReducedTo(const Object& object, const std::string& program) {
+  SKEP_TRY(const Program main, object.FindProgram(program));
+  std::set<std::string> programs, maps;
+  std::vector<Program> reached = {main};
+  programs.insert(main.name());
+  while (!reached.empty()) {
+    const Program from = std::move(reached.back());
+    reached.pop_back();
+    for (const MapSpec& map : from.maps()) {
+      if (!maps.insert(map.name).second) continue;
+      for (const auto& [index, target] : map.initial_slots) {
+        if (map.type != MapType::kProgArray) {
+          maps.insert(target);
+        } else if (programs.insert(target).second) {
+          SKEP_TRY(Program next, object.FindProgram(target));
+          reached.push_back(std::move(next));
+        }
+      }
+    }
+  }
+  const Object::Data& whole = object.data();
+  auto data = std::make_shared<Object::Data>();
+  data->name = whole.name;
+  data->btf = whole.btf;
+  data->license = whole.license;
+  data->needs_target_btf = whole.needs_target_btf;
+  for (const ObjectProgram& entry : whole.programs) {
+    if (programs.contains(entry.name)) data->programs.push_back(entry);
+  }
+  for (const MapSpec& map : whole.maps) {
+    if (maps.contains(map.name)) data->maps.push_back(map);
+  }
+  return Object(std::move(data));
 }
 
 }  // namespace skep

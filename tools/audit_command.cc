@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // skep audit: runs of accepted programs, held against what the verifier proved.
-#include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +9,7 @@
 
 #include "isa/disasm.h"
 #include "tools/command.h"
+#include "tools/find_files.h"
 #include "tools/input.h"
 #include "tools/output.h"
 #include "tools/program_generator.h"
@@ -19,8 +18,6 @@
 
 namespace skep::tools {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct AuditCommandOptions {
   std::vector<std::string> paths;
@@ -32,35 +29,6 @@ struct AuditCommandOptions {
   bool unprivileged = false;
   bool json = false;
 };
-
-bool IsAudited(const fs::path& path) {
-  return path.extension() == ".ebpf" || path.extension() == ".data" || path.extension() == ".o";
-}
-
-// Files as given; those of folders, in order of their names.
-Result<std::vector<std::string>> FindFiles(const std::vector<std::string>& paths) {
-  std::vector<std::string> files;
-  for (const std::string& path : paths) {
-    std::error_code error;
-    if (!fs::is_directory(path, error)) {
-      files.push_back(path);
-      continue;
-    }
-    std::vector<std::string> found;
-    for (fs::recursive_directory_iterator it(path, error), end; !error && it != end;
-         it.increment(error)) {
-      if (it->is_regular_file(error) && IsAudited(it->path())) found.push_back(it->path().string());
-    }
-    if (error) return Error{ErrorCode::kSystem, path + ": " + error.message()};
-    if (found.empty()) {
-      return Error{ErrorCode::kInvalidArgument,
-                   path + ": no .ebpf, .data or .o files in this folder"};
-    }
-    std::sort(found.begin(), found.end());
-    files.insert(files.end(), found.begin(), found.end());
-  }
-  return files;
-}
 
 const char* OutcomeName(AuditOutcome outcome) {
   switch (outcome) {
@@ -207,7 +175,7 @@ class AuditRun {
 };
 
 int AuditCommand(const AuditCommandOptions& options) {
-  const auto files = FindFiles(options.paths);
+  const auto files = FindFiles(options.paths, {".ebpf", ".data", ".o"});
   if (!files) return Fail(files.error());
   const auto runtime = Runtime::Create({});
   if (!runtime) return Fail(runtime.error());

@@ -23,6 +23,7 @@ void AddDisasm(CLI::App& app, int& status);
 void AddInspect(CLI::App& app, int& status);
 void AddJit(CLI::App& app, int& status);
 void AddAudit(CLI::App& app, int& status);
+void AddCompare(CLI::App& app, int& status);
 
 }  // namespace skep::tools
 

@@ -56,6 +56,19 @@ Result<std::unique_ptr<BackendInstance>> InstantiateOnKernel(const Object& objec
   return kernel->Instantiate(object);
 }
 
+std::string WhyNoKernel() {
+#ifdef SKEP_HAVE_KERNEL
+  return kernel::WhyUnavailable();
+#else
+  return "this build has no kernel backend";
+#endif
+}
+
+Result<uint32_t> KernelCpus(const Object& object) {
+  SKEP_TRY(const auto kernel, OpenKernel(object));
+  return kernel->cpu_slots();
+}
+
 Result<EngineRun> RunOnKernel(const RunOptions& options, const Input& input, const Program& program,
                               const Workload& work) {
   SKEP_TRY_VOID(CheckOptions(options));

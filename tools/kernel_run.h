@@ -5,7 +5,9 @@
 #ifndef SKEP_TOOLS_KERNEL_RUN_H_
 #define SKEP_TOOLS_KERNEL_RUN_H_
 
+#include <cstdint>
 #include <memory>
+#include <string>
 
 #include "skep/backend.h"
 #include "skep/program.h"
@@ -19,6 +21,12 @@ namespace skep::tools {
 
 // The object's maps in the kernel.
 Result<std::unique_ptr<BackendInstance>> InstantiateOnKernel(const Object& object);
+
+// Why the kernel cannot be asked, in one sentence; empty if it can.
+std::string WhyNoKernel();
+
+// How many CPUs programs may see there.
+Result<uint32_t> KernelCpus(const Object& object);
 
 // A rejected program is a run whose report has the kernel's reason.
 Result<EngineRun> RunOnKernel(const RunOptions& options, const Input& input, const Program& program,

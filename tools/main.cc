@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
   AddInspect(app, status);
   AddJit(app, status);
   AddAudit(app, status);
+  AddCompare(app, status);
 
   const std::string first = argc > 1 ? argv[1] : "";
   if (first.empty() || (first[0] != '-' && !IsSubcommand(app, first))) {

@@ -32,17 +32,18 @@ struct BackendVerdict {
 };
 
 struct BackendInput {
-  // Packet programs: a frame from its Ethernet header on.
+  // Programs over packets: a frame from its Ethernet header on.
   std::span<const std::byte> packet = {};
-  // Programs whose context is a block of bytes.
+  // Programs whose context is a block of bytes (sk_lookup: struct bpf_sk_lookup).
   std::span<const std::byte> context = {};
   uint32_t repeat = 1;  // at least 1; the packet is not renewed between runs
 };
 
 struct BackendOutput {
-  uint64_t value = 0;           // r0 of the last run; kernels tell its low half alone
-  uint64_t ns_per_run = 0;      // 0 if the backend does not measure
-  std::vector<std::byte> data;  // the packet or context afterwards
+  uint64_t value = 0;       // r0 of the last run; kernels tell its low half alone
+  uint64_t ns_per_run = 0;  // 0 if the backend does not measure
+  // The packet or context afterwards; of a flow dissector, the flow keys.
+  std::vector<std::byte> data;
 };
 
 class BackendProgram {
@@ -78,9 +79,14 @@ class BackendInstance {
   // Fails with kSystem if the right to load is missing, with kUnsupported if the
   // backend cannot take programs like this one. A refusal is a verdict.
   virtual Result<BackendLoad> Load(const Program& program, const BackendLoadOptions& options) = 0;
-  // All elements, in the backend's order; none of maps that cannot be listed.
-  // Fails with kUnresolved if there is no map of this name.
-  virtual Result<std::vector<MapElement>> ReadMap(const std::string& name) = 0;
+  // The elements, at most `limit`, in the backend's order; none of maps that
+  // cannot be listed. Fails with kUnresolved if there is no map of this name.
+  virtual Result<std::vector<MapElement>> ReadMap(const std::string& name,
+                                                  uint64_t limit = UINT64_MAX) = 0;
+  // Takes what programs left for user space: records of a ring buffer, values of a
+  // queue or stack. None of other maps. Fails with kUnresolved if there is no map
+  // of this name, with kSystem if the records cannot be read.
+  virtual Result<std::vector<std::vector<std::byte>>> TakeRecords(const std::string& name) = 0;
   // Returns 0 or -errno; -ENOENT if there is no map of this name.
   virtual int UpdateMap(const std::string& name, std::span<const std::byte> key,
                         std::span<const std::byte> value, uint64_t flags) = 0;

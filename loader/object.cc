@@ -154,6 +154,25 @@ Result<Program> Object::FindProgram(const std::string& name) const {
                fmt::format("{}: no program '{}', there are: {}", data_->name, name, names)};
 }
 
+// Others have no entries, or get their number from the system.
+static bool NeedsEntries(MapType type) {
+  switch (type) {
+    case MapType::kPerfEventArray:
+    case MapType::kRingbuf:
+    case MapType::kUserRingbuf:
+    case MapType::kCgroupStorage:
+    case MapType::kPercpuCgroupStorage:
+    case MapType::kSkStorage:
+    case MapType::kInodeStorage:
+    case MapType::kTaskStorage:
+    case MapType::kCgrpStorage:
+    case MapType::kStructOps:
+      return false;
+    default:
+      return true;
+  }
+}
+
 Result<Object> loader::ReducedTo(const Object& object, const std::string& program) {
   SKEP_TRY(const Program main, object.FindProgram(program));
   std::set<std::string> programs, maps;
@@ -185,6 +204,23 @@ Result<Object> loader::ReducedTo(const Object& object, const std::string& progra
   }
   for (const MapSpec& map : whole.maps) {
     if (maps.contains(map.name)) data->maps.push_back(map);
+  }
+  return Object(std::move(data));
+}
+
+Object loader::WithLeastSizes(const Object& object) {
+  constexpr uint32_t kStackBytes = 127 * sizeof(uint64_t);  // Linux's default depth
+  auto data = std::make_shared<Object::Data>();
+  const Object::Data& whole = object.data();
+  data->name = whole.name;
+  data->programs = whole.programs;
+  data->maps = whole.maps;
+  data->btf = whole.btf;
+  data->license = whole.license;
+  data->needs_target_btf = whole.needs_target_btf;
+  for (MapSpec& map : data->maps) {
+    if (map.max_entries == 0 && NeedsEntries(map.type)) map.max_entries = 1;
+    if (map.type == MapType::kStackTrace && map.value_size == 0) map.value_size = kStackBytes;
   }
   return Object(std::move(data));
 }

@@ -17,6 +17,11 @@ namespace skep::loader {
 // Object::FindProgram does.
 Result<Object> ReducedTo(const Object& object, const std::string& program);
 
+// The object with maps of the least size where the host is to give one before it
+// loads (max_entries, or the value size of a stack trace map, is 0): enough for a
+// verdict. The same programs; core_relocations are empty.
+Object WithLeastSizes(const Object& object);
+
 }  // namespace skep::loader
 
 #endif  // SKEP_LOADER_OBJECT_PART_H_

@@ -125,7 +125,9 @@ class ProgramComparison {
     SKEP_TRY(part_, loader::ReducedTo(object_, program_.name()));
     stage_("kernel");
     SKEP_TRY(const auto cpus, KernelCpus(*part_));
-    SKEP_TRY(runtime_, Runtime::Create({.cpu_slots = cpus}));
+    RuntimeOptions options;
+    options.cpu_slots = cpus;
+    SKEP_TRY(runtime_, Runtime::Create(std::move(options)));
     const Error refused{ErrorCode::kInvalidArgument, "refused"};
     const VerifierReport report =
         Verify(program_, runtime_->environment(), LoadWith(Engine::kInterp).verify).report;

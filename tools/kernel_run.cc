@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "loader/object_part.h"
 #include "tools/map_dump.h"
 #ifdef SKEP_HAVE_KERNEL
 #include "kernel/kernel_backend.h"
@@ -118,7 +119,7 @@ KernelJudge::KernelJudge(std::unique_ptr<BackendInstance> instance, uint32_t cpu
 
 Result<KernelJudge> KernelJudge::Create(const Object& object) {
   SKEP_TRY(const auto kernel, OpenKernel(object));
-  SKEP_TRY(auto instance, kernel->Instantiate(object));
+  SKEP_TRY(auto instance, kernel->Instantiate(loader::WithLeastSizes(object)));
   SKEP_TRY(const uint32_t cpus, kernel->cpu_slots());
   return KernelJudge(std::move(instance), cpus);
 }

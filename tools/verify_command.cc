@@ -126,7 +126,9 @@ Result<void> AskKernel(KernelJudge& judge, const VerifyCommandOptions& options, 
     if (options.log != 0) kernel.log = std::move(judged->log);
     return {};
   }
-  if (judged.error().code == ErrorCode::kSystem) return std::move(judged).error();
+  // Some kernels refuse single kinds of programs so (fentry where functions cannot be traced).
+  const bool refused_all = judged.error().code == ErrorCode::kSystem && !WhyNoKernel().empty();
+  if (refused_all) return std::move(judged).error();
   kernel.verdict = "error";
   kernel.message = std::move(judged).error().message;
   return {};

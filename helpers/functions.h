@@ -17,6 +17,10 @@ namespace skep::helpers {
 #define SKEP_PROTOTYPE(...)
 #include "helpers/helpers.def"
 
+// Of InlinedLoop.
+uint64_t LoopInlined(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5,
+                     ExecutionContext& context) noexcept;
+
 #define SKEP_KFUNC(name, function, ...)                                              \
   uint64_t function(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5, \
                     ExecutionContext& context) noexcept;

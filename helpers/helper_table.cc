@@ -200,6 +200,15 @@ constexpr auto kLists = MakeLists();
 
 std::span<const HelperSpec> HelperTable() { return kTable; }
 
+const HelperSpec& InlinedLoop() {
+  static constexpr HelperSpec kSpec = [] {
+    HelperSpec spec = *FindHelper(kTable, 181, ProgramClass::kXdp);
+    spec.function = &helpers::LoopInlined;
+    return spec;
+  }();
+  return kSpec;
+}
+
 std::span<const uint32_t> HelpersOf(ProgramTypeId type, uint32_t expected_attach_type) {
   const ProgramClass c = ProgramClassOf(type, expected_attach_type);
   if (c == ProgramClass::kNone) return {};

@@ -19,6 +19,11 @@ namespace skep {
 // choose by program class.
 SKEP_EXPORT std::span<const HelperSpec> HelperTable();
 
+// bpf_loop as Linux compiles it where it knows the callback and that there are no
+// flags (InsnFact::callback): all 64 bits of the count are looked at, and r0 is 32
+// bits of -E2BIG if there are too many. An entry of the runtime's table.
+SKEP_EXPORT const HelperSpec& InlinedLoop();
+
 // Ids of the helpers that programs of this type may call, ascending, each once.
 // Attach types that share a program class share a list. For an embedder's
 // program type: the base set.

@@ -28,6 +28,7 @@
 #include "jit/op_shape.h"
 #include "jit/program_shape.h"
 #include "model/execution_layout.h"
+#include "model/may_goto.h"
 
 namespace skep::jit {
 
@@ -104,6 +105,7 @@ class Compiler {
   }();
 
   uint32_t BoundOf(const ExecInsn& insn) const {
+    if (insn.in_arena != 0) return Masm::kMaxArenaBytes;
     const bool names_r10 = (insn.src == kFramePointer) | (insn.dst == kFramePointer);
     return kBounds[(metered_ ? 2u : 0u) + (names_r10 ? 1u : 0u)][static_cast<size_t>(insn.op)];
   }
@@ -130,7 +132,11 @@ class Compiler {
     const FunctionShape& function = shape_.functions[f];
     uint32_t begin = masm_.offset();
     masm_.Bind(function_labels_[f]);
-    masm_.Enter(function.frame);
+    Frame frame = function.frame;
+    if (frame.catches && exec_.exception_callback != 0) {
+      frame.exception_callback = function_labels_[FunctionAt(exec_.exception_callback)];
+    }
+    masm_.Enter(frame);
     Note(ListingPiece::Kind::kEntry, function.start, 0, begin);
 
     window_ = {exec_.insns.data(), shape_.insns.data(), function.start, function.end};
@@ -188,12 +194,27 @@ class Compiler {
         }
         return 1;
       case OpClass::kLoad:
+        if (insn.in_arena != 0) {
+          masm_.LoadFromArena(*exec_.arena, op.width, op.kind == OpKind::kLoadSx, insn.dst,
+                              {insn.src, kNoReg, 0, insn.off});
+          return 1;
+        }
         Access(insn, op, {insn.src, kNoReg, 0, insn.off});
         return 1;
       case OpClass::kStore:
+        if (insn.in_arena != 0) {
+          masm_.StoreToArena(*exec_.arena, op.width, {insn.dst, kNoReg, 0, insn.off},
+                             SecondOperand(insn, op));
+          return 1;
+        }
         Access(insn, op, {insn.dst, kNoReg, 0, insn.off});
         return 1;
       case OpClass::kAtomic:
+        if (insn.in_arena != 0) {
+          masm_.AtomicInArena(*exec_.arena, op.kind, op.width, {insn.dst, kNoReg, 0, insn.off},
+                              insn.src);
+          return 1;
+        }
         masm_.Atomic(op.kind, op.width, {insn.dst, kNoReg, 0, insn.off}, insn.src,
                      shape_.insns[i].live_after);
         return 1;
@@ -211,9 +232,17 @@ class Compiler {
       case OpClass::kPacketLoad:
         masm_.LoadPacket(op.width, op.reads_src ? insn.src : kNoReg, insn.imm);
         return 1;
-      case OpClass::kCast:
       case OpClass::kMayGoto:
-        break;  // refused by CheckOperations
+        if (insn.imm == model::kMayGotoStarts) {
+          masm_.StartMayGoto(insn.off);
+        } else {
+          MeterJump(i, insn.target);
+          masm_.MayGoto(insn.off, labels_[insn.target]);
+        }
+        return 1;
+      case OpClass::kCast:
+        masm_.CastToUser(insn.dst, insn.src, insn.wide());
+        return 1;
     }
     SKEP_UNREACHABLE();
   }
@@ -371,6 +400,20 @@ class Compiler {
       }
       case CallKind::kCpu:
         masm_.LoadCpu();
+        return;
+      case CallKind::kLoop: {
+        const bool may_stop = metered_ || shape_.may_stop;
+        masm_.Loop(function_labels_[FunctionAt(insn.target)], may_stop);
+        if (may_stop) masm_.StopIfStoppedAt(OriginOf(i));
+        return;
+      }
+      case CallKind::kIterNext:
+        masm_.IterateNumbers();
+        return;
+      case CallKind::kIterDestroy:
+        masm_.Store(64, {1, kNoReg, 0, 0}, Operand::Imm(0));
+        return;
+      case CallKind::kNothing:
         return;
     }
   }

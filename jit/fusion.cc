@@ -69,7 +69,7 @@ AddressRun MatchAddress(const Window& window) {
 std::optional<FoldedAccess> FoldIntoAccess(const Window& window, const AddressRun& run) {
   if (run.count == 0 || run.width != 64) return std::nullopt;
   const ExecInsn* access = window.Next(run.count);
-  if (access == nullptr) return std::nullopt;
+  if (access == nullptr || access->in_arena != 0) return std::nullopt;
   const OpShape& op = ShapeOf(access->op);
   const bool dead = !window.LiveAfter(run.count, run.dst);
   if (op.op_class == OpClass::kLoad) {

@@ -29,6 +29,7 @@
 
 #include "isa/op.h"
 #include "jit/compile.h"
+#include "model/arena_view.h"
 
 namespace skep {
 class Map;
@@ -79,6 +80,10 @@ struct Frame {
   bool keeps_context = false;  // main: something in the program needs the context
   bool calls = false;          // calls helpers or functions
   uint32_t stack_bytes = 0;    // below r10; 0 if r10 is not used
+  // Main, some function throws: what is thrown ends here, as the result of the
+  // exception callback or as the result itself.
+  bool catches = false;
+  std::optional<Label> exception_callback{};
   // Metered programs that jump back or call: ports keep the fuel in a register.
   bool counts_fuel = false;
   // Functions of the program make tail calls, whose targets count on their own:
@@ -116,12 +121,14 @@ struct TailCall {
 template <class M>
 concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, JumpTo jump, Reg reg,
                                   OpKind kind, int width, Operand operand, Address address,
-                                  Division division, ArrayLookup lookup, TailCall tail, RegSet live,
+                                  Division division, ArrayLookup lookup,
+                                  const model::ArenaView& arena, TailCall tail, RegSet live,
                                   uint32_t insn, HelperFunction helper) {
   // Program and places. MaxBytes: an upper bound for the code of one instruction
   // (its operation, whether it names r10, whether code is metered).
   { M::kNearBytes } -> std::convertible_to<uint32_t>;
   { M::kLoopAlignment } -> std::convertible_to<uint32_t>;
+  { M::kMaxArenaBytes } -> std::convertible_to<uint32_t>;
   { M::MaxBytes(Op{}, bool{}, bool{}) } -> std::same_as<uint32_t>;
   { c.offset() } -> std::same_as<uint32_t>;
   { m.NewLabel() } -> std::same_as<Label>;
@@ -149,9 +156,15 @@ concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, Jum
   m.Store(width, address, operand);
   m.Atomic(kind, width, address, reg, live);
   m.LoadPacket(width, reg, int32_t{});
+  m.LoadFromArena(arena, width, bool{}, reg, address);
+  m.StoreToArena(arena, width, address, operand);
+  m.AtomicInArena(arena, kind, width, address, reg);
+  m.CastToUser(reg, reg, uint64_t{});
   // Control.
   m.Jump(jump);
   m.Branch(kind, width, reg, operand, bool{}, jump);
+  m.StartMayGoto(int32_t{});
+  m.MayGoto(int32_t{}, label);
   m.Meter(uint32_t{}, insn);
   m.CallHelper(helper, std::string_view{}, bool{});
   m.CallFunction(label);
@@ -159,6 +172,8 @@ concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, Jum
   m.StopIfStoppedAt(insn);
   m.Lookup(lookup);
   m.LoadCpu();
+  m.Loop(label, bool{});
+  m.IterateNumbers();
   m.Tail(tail);
 };
 

@@ -36,8 +36,7 @@ struct OpShape {
 namespace op_shape {
 constexpr bool IsUnknown(OpKind kind) {
   const OpClass op_class = ClassOf(kind);
-  return op_class == OpClass::kCast || op_class == OpClass::kMayGoto ||
-         kind == OpKind::kCallKfunc ||
+  return kind == OpKind::kCallKfunc ||
          (op_class == OpClass::kWideLoad && kind != OpKind::kLoadImm && kind != OpKind::kLoadFunc);
 }
 

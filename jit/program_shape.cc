@@ -16,6 +16,7 @@ namespace {
 
 using model::ExecInsn;
 using model::ExecProgram;
+using model::Kfunc;
 
 constexpr RegSet kArgs = 0x3e;  // r1 .. r5
 // Padding is for programs that people write: nothing but loops would otherwise
@@ -38,7 +39,13 @@ Effect EffectOfCall(const ExecProgram& exec, uint32_t index) {
     case CallKind::kLookup:
       return {Bit(2), kClobbered};
     case CallKind::kCpu:
+    case CallKind::kNothing:
       return {0, kClobbered};
+    case CallKind::kLoop:
+      return {static_cast<RegSet>(Bit(1) | Bit(3)), kClobbered};
+    case CallKind::kIterNext:
+    case CallKind::kIterDestroy:
+      return {Bit(1), kClobbered};
     case CallKind::kHelper: {
       // A host's helper may look at more than its prototype says.
       const HelperSpec* spec = exec.HelperAt(exec.insns[index]).spec;
@@ -90,6 +97,8 @@ class Analysis {
     }
     Frame& main = shape_.functions.front().frame;
     main.is_main = true;
+    main.catches = shape_.throws;
+    main.calls |= shape_.throws;
     main.keeps_context = needs_context;
     for (FunctionShape& function : shape_.functions) {
       function.frame.counts_fuel = counts_fuel_;
@@ -111,6 +120,11 @@ class Analysis {
       const OpShape& op = ShapeOf(insn.op);
       reads |= static_cast<RegSet>((op.reads_dst << insn.dst) | (op.reads_src << insn.src));
       writes |= static_cast<RegSet>((op.writes_dst << insn.dst) | (op.writes_src << insn.src));
+      if (op.op_class == OpClass::kMayGoto) {
+        // Its count lies in the frame; looking at the clock is a call.
+        frame.calls = true;
+        reads |= Bit(kFramePointer);
+      }
       if (op.branches) {
         SKEP_CHECK(insn.target >= sub.start && insn.target < sub.end);
         if (MarkJump(i, insn.target) && metered_) {
@@ -155,6 +169,7 @@ class Analysis {
       case CallKind::kHelper: {
         const HelperSpec* spec = exec_.HelperAt(exec_.insns[index]).spec;
         shape_.may_stop |= MayStop(spec);
+        shape_.throws |= spec != nullptr && spec->id == model::KfuncHelperId(Kfunc::bpf_throw);
         frame.calls = true;
         return true;
       }
@@ -168,6 +183,14 @@ class Analysis {
       }
       case CallKind::kCpu:
         return true;
+      case CallKind::kLoop:
+        frame.calls = true;
+        counts_fuel_ |= metered_;
+        return true;
+      case CallKind::kIterNext:
+      case CallKind::kIterDestroy:
+      case CallKind::kNothing:
+        return false;
     }
     SKEP_UNREACHABLE();
   }
@@ -248,12 +271,39 @@ class Analysis {
 
 bool MayStop(const HelperSpec* spec) { return spec == nullptr || model::MayCallBack(*spec); }
 
+namespace {
+
+CallKind ClassifyKfunc(model::Kfunc id) {
+  using model::Kfunc;
+  switch (id) {
+    case Kfunc::bpf_iter_num_next:
+      return CallKind::kIterNext;
+    case Kfunc::bpf_iter_num_destroy:
+      return CallKind::kIterDestroy;
+    case Kfunc::bpf_rcu_read_lock:
+    case Kfunc::bpf_rcu_read_unlock:
+    case Kfunc::bpf_preempt_disable:
+    case Kfunc::bpf_preempt_enable:
+    case Kfunc::bpf_local_irq_restore:
+      return CallKind::kNothing;
+    default:
+      return CallKind::kHelper;
+  }
+}
+
+}  // namespace
+
 CallKind ClassifyCall(const ExecProgram& exec, uint32_t index) {
   const ExecInsn& insn = exec.insns[index];
   if (Info(insn.op).kind == OpKind::kCallLocal) return CallKind::kFunction;
   const HelperSpec* spec = exec.HelperAt(insn).spec;
   if (spec == nullptr) return CallKind::kHelper;
+  if (spec->id >= model::kFirstKfuncHelperId && spec->id < kFirstHostHelperId) {
+    return ClassifyKfunc(static_cast<model::Kfunc>(spec->id - model::kFirstKfuncHelperId));
+  }
   switch (spec->id) {
+    case model::kHelperLoop:
+      return insn.target != 0 ? CallKind::kLoop : CallKind::kHelper;
     case model::kHelperTailCall:
       return CallKind::kTail;
     case model::kHelperGetSmpProcessorId:

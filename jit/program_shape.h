@@ -21,8 +21,12 @@ enum class CallKind : uint8_t {
   kFunction,  // a subprogram of the program
   kHelper,
   kTail,
-  kLookup,  // of an array that is known: inlined
-  kCpu,     // get_smp_processor_id: inlined
+  kLookup,       // of an array that is known: inlined
+  kCpu,          // get_smp_processor_id: inlined
+  kLoop,         // bpf_loop with a known callback: inlined
+  kIterNext,     // bpf_iter_num_next: inlined
+  kIterDestroy,  // bpf_iter_num_destroy: inlined
+  kNothing,      // kernel functions that do nothing in a process
 };
 
 // REQUIRES: insns[index] calls a helper or a function of the program.
@@ -59,6 +63,7 @@ struct ProgramShape {
   // A helper or a program that is called may end the run: calls of functions
   // are followed by a check.
   bool may_stop = false;
+  bool throws = false;  // some function calls bpf_throw
 
   static ProgramShape Of(const model::ExecProgram& exec, bool metered);
 };

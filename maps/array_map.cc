@@ -86,6 +86,15 @@ int ArrayMap::Update(const std::byte* key, const std::byte* value, uint64_t flag
   return refused;
 }
 
+int64_t ArrayMap::ForEach(uint32_t cpu, Visit visit, void* with) noexcept {
+  for (uint32_t i = 0; i < spec_.max_entries; ++i) {
+    alignas(8) std::byte key[8] = {};
+    std::memcpy(key, &i, sizeof i);
+    if (!visit(with, key, At(i, cpu))) return int64_t{i} + 1;
+  }
+  return spec_.max_entries;
+}
+
 int ArrayMap::Delete(const std::byte*, uint32_t) noexcept { return -EINVAL; }
 int ArrayMap::DoHostDelete(const std::byte*) noexcept { return -EINVAL; }
 

@@ -37,6 +37,9 @@ class ArrayMap final : public Map {
   // Always -EINVAL.
   int Delete(const std::byte* key, uint32_t cpu) noexcept override;
 
+  // Ascending by index.
+  int64_t ForEach(uint32_t cpu, Visit visit, void* with) noexcept override;
+
   DirectView direct_view() const noexcept override;
   const model::ValueType* value_type() const noexcept override { return fields_.type(); }
   HelperFunction helper_function(uint32_t helper_id) const noexcept override;

@@ -165,6 +165,26 @@ struct Checker {
     return {};
   }
 
+  Result<void> Arena() const {
+    constexpr uint64_t kPage = 4096;
+    constexpr uint64_t kSpace = uint64_t{1} << 32;
+    SKEP_TRY_VOID(KeySize(0));
+    SKEP_TRY_VOID(ValueSize(0));
+    SKEP_TRY_VOID(SomeEntries());
+    SKEP_TRY_VOID(Flags());
+    if ((spec.flags & kMapMmapable) == 0) return Invalid("BPF_F_MMAPABLE is needed");
+    if (spec.map_extra % kPage != 0) return Invalid("map_extra is no multiple of a page");
+    if (spec.max_entries > kSpace / kPage) {
+      return TooBig(fmt::format("max_entries is {}, need at most {} pages", spec.max_entries,
+                                kSpace / kPage));
+    }
+    const uint64_t last = spec.map_extra + spec.max_entries * kPage - 1;
+    if (spec.map_extra != 0 && spec.map_extra / kSpace != last / kSpace) {
+      return Refuse(ErrorCode::kInvalidArgument, ERANGE, "map_extra makes it cross 4 GiB");
+    }
+    return {};
+  }
+
   Result<void> InnerSpec() const {
     if (spec.inner == nullptr) return Invalid("no inner map is given");
     const MapType inner = spec.inner->type;
@@ -244,9 +264,10 @@ Result<void> CheckMapSpec(const MapSpec& spec) {
     case MapType::kInodeStorage:
     case MapType::kTaskStorage:
     case MapType::kCgrpStorage:
-    case MapType::kArena:
     case MapType::kInsnArray:
       break;
+    case MapType::kArena:
+      return check.Arena();
   }
   // CreateMap refuses these by name; what else Linux would say is not modelled.
   return {};

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "maps/arena_map.h"
 #include "maps/array_map.h"
 #include "maps/hash_map.h"
 #include "maps/hash_of_maps.h"
@@ -75,9 +76,10 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
     case MapType::kTaskStorage:
     case MapType::kBloomFilter:
     case MapType::kCgrpStorage:
-    case MapType::kArena:
     case MapType::kInsnArray:
       break;
+    case MapType::kArena:
+      return ArenaMap::Create(spec, environment);
   }
   return NotBuilt(spec);
 }

@@ -69,6 +69,12 @@ class HashMap final : public Map {
                             [&](uint32_t element) { fields_.End(table_.ValueOf(element)); });
   }
 
+  int64_t ForEach(uint32_t, Visit visit, void* with) noexcept override {
+    return table_.ForEach([&](uint32_t element) {
+      return visit(with, table_.KeyBytes(element), table_.ValueOf(element));
+    });
+  }
+  uint64_t element_count() const noexcept override { return table_.size(); }
   const model::ValueType* value_type() const noexcept override { return fields_.type(); }
 
   HelperFunction helper_function(uint32_t helper_id) const noexcept override {
@@ -188,6 +194,11 @@ class PercpuHashMap final : public Map {
     return table_.Delete<K>(key, cpu, [&](uint32_t element) { EndAll(element); });
   }
 
+  int64_t ForEach(uint32_t cpu, Visit visit, void* with) noexcept override {
+    return table_.ForEach(
+        [&](uint32_t element) { return visit(with, table_.KeyBytes(element), At(element, cpu)); });
+  }
+  uint64_t element_count() const noexcept override { return table_.size(); }
   const model::ValueType* value_type() const noexcept override { return fields_.type(); }
 
   HelperFunction helper_function(uint32_t helper_id) const noexcept override {

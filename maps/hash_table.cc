@@ -158,6 +158,29 @@ uint32_t HashTable::After(const Bucket& bucket, const Place& place) const noexce
   return bucket.overflow.load(std::memory_order_relaxed);
 }
 
+uint32_t HashTable::NextInChain(Bucket& bucket, uint32_t element, uint32_t next,
+                                uint32_t position) const noexcept {
+  SpinAcquire(bucket.lock);
+  uint32_t after = kNone;  // of `element`, if it is still there
+  uint32_t counted = kNone;
+  bool has_element = false;
+  bool has_next = false;
+  uint32_t at = 0;
+  for (uint32_t e = bucket.overflow.load(std::memory_order_relaxed); e != kNone;
+       e = ElementAt(e).next.load(std::memory_order_relaxed)) {
+    if (e == element) {
+      has_element = true;
+      after = ElementAt(e).next.load(std::memory_order_relaxed);
+    }
+    has_next |= e == next;
+    if (at++ == position) counted = e;
+  }
+  SpinRelease(bucket.lock);
+  if (has_element) return after;
+  if (next == kNone || has_next) return next;
+  return counted;
+}
+
 // ---- free elements ----------------------------------------------------------
 
 template <class Body>

@@ -104,6 +104,13 @@ class HashTable {
   template <class K>
   int NextKey(const std::byte* key, std::byte* next) noexcept;
 
+  // Calls visit(element) for each element, bucket by bucket, until it returns
+  // false; returns how many it was called for. `visit` may change the table: what
+  // it removes is not visited afterwards, what it adds may be.
+  template <class Visit>
+  int64_t ForEach(Visit visit) noexcept;
+  const std::byte* KeyBytes(uint32_t element) const noexcept { return KeyOf(element); }
+
   std::byte* ValueOf(uint32_t element) const noexcept {
     return elements_ + uint64_t{element} * stride_ + value_offset_;
   }
@@ -188,6 +195,10 @@ class HashTable {
   // REQUIRES: the bucket is locked.
   template <class K>
   Place FindLocked(const Bucket& bucket, uint64_t tag, const std::byte* key) const noexcept;
+  // The element that follows `element`, the one at `position` of the bucket's chain
+  // (from 1), which `next` followed before others may have changed the chain.
+  uint32_t NextInChain(Bucket& bucket, uint32_t element, uint32_t next,
+                       uint32_t position) const noexcept;
   void Replace(Bucket& bucket, const Place& place, uint32_t element) noexcept;
   void Remove(Bucket& bucket, const Place& place) noexcept;
   void Insert(Bucket& bucket, uint64_t tag, uint32_t element) noexcept;

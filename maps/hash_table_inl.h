@@ -190,6 +190,33 @@ int HashTable::NextKey(const std::byte* key, std::byte* next) noexcept {
   return -ENOENT;
 }
 
+// Lanes keep their element while it is replaced. In the chain the place is found
+// again by the element at hand, by the one that followed it, or by counting.
+template <class Visit>
+int64_t HashTable::ForEach(Visit visit) noexcept {
+  int64_t visited = 0;
+  for (uint32_t index = 0; index <= bucket_mask_; ++index) {
+    Bucket& bucket = BucketAt(index);
+    const uint64_t tags = bucket.tags[0].load(std::memory_order_acquire) |
+                          bucket.tags[1].load(std::memory_order_acquire);
+    if (tags == 0 && bucket.overflow.load(std::memory_order_relaxed) == kNone) continue;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const uint32_t element = bucket.slots[lane].load(std::memory_order_acquire);
+      if (element == kNone || LaneTag(bucket, lane) == 0) continue;
+      ++visited;
+      if (!visit(element)) return visited;
+    }
+    uint32_t element = bucket.overflow.load(std::memory_order_acquire);
+    for (uint32_t position = 1; element != kNone && position <= capacity_; ++position) {
+      const uint32_t next = ElementAt(element).next.load(std::memory_order_acquire);
+      ++visited;
+      if (!visit(element)) return visited;
+      element = NextInChain(bucket, element, next, position);
+    }
+  }
+  return visited;
+}
+
 }  // namespace skep
 
 #endif  // SKEP_MAPS_HASH_TABLE_INL_H_

@@ -28,6 +28,13 @@ int Map::Push(const std::byte*, uint64_t) noexcept { return -EOPNOTSUPP; }
 int Map::Pop(std::byte*) noexcept { return -EOPNOTSUPP; }
 int Map::Peek(std::byte*) noexcept { return -EOPNOTSUPP; }
 
+int64_t Map::ForEach(uint32_t, Visit, void*) noexcept { return -EINVAL; }
+uint64_t Map::element_count() const noexcept { return 0; }
+uint64_t Map::AllocPages(uint64_t, uint32_t) noexcept { return 0; }
+void Map::FreePages(uint64_t, uint32_t) noexcept {}
+int Map::ReservePages(uint64_t, uint32_t) noexcept { return -EINVAL; }
+const model::ArenaView* Map::arena() const noexcept { return nullptr; }
+
 int Map::DoHostLookup(const std::byte*, std::byte*) noexcept { return -EOPNOTSUPP; }
 int Map::DoHostUpdate(const std::byte*, const std::byte*, uint64_t) noexcept { return -EOPNOTSUPP; }
 int Map::DoHostDelete(const std::byte*) noexcept { return -EOPNOTSUPP; }

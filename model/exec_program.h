@@ -9,6 +9,8 @@
 //   - map references are addresses: a Map*, or the address of value bytes;
 //   - the value of a function (kLdFunc) is what the engine's ExecutionContext::Call
 //     takes; the instruction holds the index where the function starts;
+//   - kAddrSpaceCast makes the pointer that user space sees out of the low half of
+//     src; wide() is the upper half of such pointers;
 //   - a call of a kernel function is a helper call;
 //   - context accesses of verified programs address the host's structure.
 // Unverified programs (verified == false) keep the program's own context
@@ -27,6 +29,7 @@
 #include "skep/program_type.h"
 
 #include "isa/op.h"
+#include "model/arena_view.h"
 #include "model/facts.h"
 #include "model/helper_entry.h"
 #include "model/program_handle.h"
@@ -44,11 +47,13 @@ struct ExecInsn {
   Op op{};
   uint8_t dst = 0;
   uint8_t src = 0;
-  uint8_t reserved = 0;
-  int16_t off = 0;  // memory accesses
+  uint8_t in_arena = 0;  // 1: a memory access, at the low half of the address in the arena
+  int16_t off = 0;       // memory accesses
   uint16_t reserved2 = 0;
-  int32_t imm = 0;      // two-slot load: low half
-  uint32_t target = 0;  // jump, local call: index of the target; two-slot load: high half
+  int32_t imm = 0;  // two-slot load: low half
+  // Jump, local call, bpf_loop with a known callback: index of the target; two-slot
+  // load: high half.
+  uint32_t target = 0;
 
   uint64_t wide() const { return (uint64_t{target} << 32) | static_cast<uint32_t>(imm); }
   void set_wide(uint64_t v) {
@@ -100,11 +105,17 @@ struct ExecProgram {
   // One for each call of a kernel function that gets one; they do not move.
   std::vector<std::unique_ptr<const KfuncCallInfo>> kfunc_calls;
 
+  // The function that runs after bpf_throw: the index of its first instruction; 0
+  // for none, then what was thrown is the result.
+  uint32_t exception_callback = 0;
+
   // Plain-byte contexts must have at least this many bytes.
   uint32_t context_bytes = 0;
 
   const HelperEntry* call_base = nullptr;
   uint32_t helper_count = 0;
+  // Of the one arena that the program uses, which `maps` keeps alive; null if none.
+  const ArenaView* arena = nullptr;
 
   // What a program holds on the checked engine to name its function that starts
   // at `index`, for a helper to call: no address, nor 0.

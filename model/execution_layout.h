@@ -34,6 +34,10 @@ inline constexpr uint32_t kFrameBytes = 512;
 inline constexpr uint32_t kMaxNestedFrames = kMaxFrames + kMaxTailCalls * (kMaxFrames - 1);
 inline constexpr uint32_t kStackBytes = kMaxFrames * kFrameBytes + kMaxTailCalls * 256;
 
+// TrapCode of a run that has thrown and has not reached its main function yet; no
+// run ends with it.
+inline constexpr TrapCode kThrown{0xff};
+
 // The cold part of an ExecutionContext.
 struct ExecutionExtras {
   // Gives the CPU slot back to the runtime.
@@ -48,6 +52,9 @@ struct ExecutionExtras {
   std::vector<Extent> lent;             // memory that a helper passes to the callback it runs
   RuntimeServices* services = nullptr;  // not owned
   HeldResources held;
+  // What the run allocated and did not free yet; freed when it is stopped.
+  std::vector<std::unique_ptr<uint64_t[]>> owned;
+  uint64_t thrown = 0;  // by bpf_throw
 };
 
 struct ExecutionLayout {
@@ -86,6 +93,12 @@ struct ExecutionLayout {
 #pragma GCC diagnostic pop
   }
 };
+
+// What was thrown; the run goes on. REQUIRES: the trap is kThrown.
+inline uint64_t TakeThrown(ExecutionContext& context) noexcept {
+  ExecutionLayout::trap(context) = TrapCode::kNone;
+  return ExecutionLayout::extras(context).thrown;
+}
 
 }  // namespace skep::model
 

@@ -22,6 +22,7 @@ enum class AccessKind : uint8_t {
   kPacket,
   kMapValue,
   kMemory,  // ring buffer records, plain memory, helper memory
+  kArena,   // an arena, at the low half of the address; arithmetic: of such a pointer
   kMixed,   // several of the above, none of them kContext
   kKernel,  // objects of the kernel's, which no engine of this process has
 };
@@ -41,6 +42,8 @@ struct InsnFact {
   bool never_falls_through = false;
   // kMapLookup-like calls whose result is proved not null (constant index).
   bool lookup_not_null = false;
+  // bpf_loop: the subprogram that it calls on all paths, if never with flags; else 0.
+  uint16_t callback = 0;
   // Calls with a map argument: its index in Program::maps() if it is the same
   // on all paths and not an inner map, else kNoMap.
   uint32_t map = kNoMap;
@@ -65,6 +68,7 @@ struct Facts {
   // One past the highest context byte that is accessed; plain-byte contexts
   // must be at least this long when run.
   uint32_t context_bytes = 0;
+  uint32_t exception_callback = 0;  // the subprogram that runs after bpf_throw; 0 for none
 };
 
 }  // namespace skep::model

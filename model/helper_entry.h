@@ -22,6 +22,8 @@ inline constexpr uint32_t kHelperMapLookup = 1;
 inline constexpr uint32_t kHelperTailCall = 12;
 inline constexpr uint32_t kHelperGetSmpProcessorId = 8;
 inline constexpr uint32_t kHelperTimerSetCallback = 170;
+inline constexpr uint32_t kHelperLoop = 181;
+inline constexpr uint32_t kMaxLoops = 1u << 23;  // BPF_MAX_LOOPS
 
 // Ids of the entries that are kernel functions: above Linux's helpers, below the
 // host's.

@@ -41,6 +41,9 @@ enum Flags : uint32_t {
   kMovesPacket = 1u << 12,   // packet pointers are invalid afterwards
   kUnmodelled = 1u << 13,    // known, refused by this verifier
   kCallsBack = 1u << 14,     // runs a function of the program, or ends the run
+  // Reads at addresses that the verifier does not check: for programs with the
+  // rights to read all memory.
+  kReadsMemory = 1u << 15,
   // The register in which the kernel passes what programs do not: lowering loads
   // the address of the call's model::KfuncCallInfo into it.
   kInfoR2 = 1u << 16,
@@ -84,7 +87,11 @@ struct KfuncSpec {
   bool Has(uint32_t flag) const { return (flags & flag) != 0; }
   // r2 .. r5, or 0 if the function gets no KfuncCallInfo.
   int InfoRegister() const {
-    return Has(kfunc::kInfoR2) ? 2 : Has(kfunc::kInfoR3) ? 3 : Has(kfunc::kInfoR4) ? 4 : Has(kfunc::kInfoR5) ? 5 : 0;
+    return Has(kfunc::kInfoR2)   ? 2
+           : Has(kfunc::kInfoR3) ? 3
+           : Has(kfunc::kInfoR4) ? 4
+           : Has(kfunc::kInfoR5) ? 5
+                                 : 0;
   }
   bool IsIterator() const { return Has(kfunc::kIterNew | kfunc::kIterNext | kfunc::kIterDestroy); }
 };

@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "helpers/helper_table.h"
+#include "helpers/kfunc_table.h"
 #include "isa/isa_doc.h"
 #include "isa/op.h"
 #include "model/map_type_info.h"
@@ -122,9 +123,10 @@ Chapter KfuncChapter() {
       "Functions that programs call by their BTF (kfuncs); prototypes are the target's.",
       {}};
   for (const verifier::KfuncSpec& spec : verifier::KfuncTable()) {
-    chapter.entries.push_back({std::string(spec.name),
-                               spec.Has(verifier::kfunc::kUnmodelled) ? kNo : kVerifyOnly,
-                               {std::string(spec.name)}});
+    const char* status = spec.Has(verifier::kfunc::kUnmodelled) ? kNo
+                         : FindRunningKfunc(spec.id)            ? kSupported
+                                                                : kVerifyOnly;
+    chapter.entries.push_back({std::string(spec.name), status, {std::string(spec.name)}});
   }
   return chapter;
 }

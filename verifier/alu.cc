@@ -174,7 +174,10 @@ bool Verifier::StepArithmetic(const DecodedInsn& insn) {
   const Register src =
       has_src ? reg(insn.src) : Register::Number(static_cast<uint64_t>(int64_t{insn.imm}));
   // Any arithmetic is allowed: the result is kept inside the arena.
-  if (dst.kind == RegKind::kArena) return true;
+  if (dst.kind == RegKind::kArena) {
+    notes_[insn_].fact.access = model::AccessKind::kArena;
+    return true;
+  }
   if (dst.IsPointer() && src.IsPointer()) {
     if (op.kind == OpKind::kSub && allow_ptr_leaks()) {
       dst = Register::Unknown();

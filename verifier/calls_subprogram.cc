@@ -64,6 +64,7 @@ void Verifier::PushFrame(State& s, uint32_t subprogram) {
 bool Verifier::CallBack(const HelperSpec& helper, const CallInfo& call) {
   Frame& caller = state().frame();
   if (helper.id == kLoop) {
+    if (!NoteLoop(call.callback)) return false;
     if (!reg(1).IsScalar()) return Reject(FindingCode::kCallbackCount, {});
     if (!MarkPrecise(1)) return false;
     if (caller.callback_depth >= reg(1).var.wide.umax) {
@@ -86,6 +87,22 @@ bool Verifier::CallBack(const HelperSpec& helper, const CallInfo& call) {
   if (!SetCallbackArguments(helper, from, callee)) return false;
   caller.callback_depth = 0;
   return true;
+}
+
+// Linux compiles bpf_loop to a loop where it is always called with the same
+// function and without flags.
+bool Verifier::NoteLoop(uint32_t callback) {
+  const Register& flags = reg(4);
+  const bool no_flags = flags.IsScalar() && flags.var.bits.IsConst() && flags.var.value() == 0;
+  InsnNotes& notes = notes_[insn_];
+  uint16_t& noted = notes.fact.callback;
+  if (!notes.loop_seen) {
+    notes.loop_seen = true;
+    noted = no_flags ? static_cast<uint16_t>(callback) : uint16_t{0};
+  } else if (!no_flags || noted != callback) {
+    noted = 0;
+  }
+  return !no_flags || MarkPrecise(4);
 }
 
 // Back to the helper, which may call again.

@@ -371,6 +371,7 @@ std::shared_ptr<const model::Facts> Verifier::MakeFacts() const {
     facts->subprograms[i] = {sub.stack_depth, sub.has_tail_call, sub.calls_tail_call,
                              sub.is_callback};
   }
+  facts->exception_callback = structure_.exception_callback;
   facts->max_stack_depth = stack_depth_;
   facts->context_bytes = context_bytes_;
   return facts;

@@ -212,6 +212,7 @@ class Verifier {
     bool has_index = false;
     bool maybe_null_seen = false;
     bool looked_up = false;                           // a lookup gave a value on some path
+    bool loop_seen = false;                           // a call of bpf_loop
     uint64_t tail_call_index = model::kUnknownIndex;  // of the path followed now
   };
   // A visit in two containers, with what they add.
@@ -510,6 +511,7 @@ class Verifier {
   const GlobalPrototype* PrototypeOf(uint32_t subprogram);
   bool ReturnFromSubprogram();
   bool ReturnByTailCall();
+  bool NoteLoop(uint32_t callback);
   bool ReturnFromCallback();
   bool CallBack(const HelperSpec& helper, const CallInfo& call);
   void PushFrame(State& state, uint32_t subprogram);

@@ -14,6 +14,7 @@
 #include "model/execution_layout.h"
 #include "model/fuel.h"
 #include "model/helper_entry.h"
+#include "model/may_goto.h"
 #include "model/packet_load.h"
 #include "model/tail_target.h"
 #include "vm/checked_calls.h"
@@ -29,13 +30,12 @@ using model::ExecutionLayout;
 
 // Of a frame that a helper entered: its end ends the helper's call.
 constexpr uint32_t kToHelper = 0xffffffff;
-// Rounds of may_goto in one activation of a function (BPF_MAX_LOOPS).
-constexpr uint32_t kMayGotoRounds = 1u << 23;
 
 struct Frame {
   const ExecProgram* program;
   uint32_t return_to;
-  uint32_t may_goto_left;
+  model::MayGotoCount may_goto;
+  uint32_t main_depth;
   uint64_t saved[4];  // r6 .. r9
 };
 
@@ -183,23 +183,36 @@ class Machine {
         next = LoadPacket(insn, info, next);
         break;
       case OpClass::kMayGoto:
-        if (may_goto_left_-- == 0) {
-          may_goto_left_ = 0;
-          next = insn.target;
-        }
+        if (insn.imm != model::kMayGotoStarts && !MayGotoGoesOn()) next = insn.target;
         break;
       case OpClass::kCast:
-        Stop(TrapCode::kBadInsn, fmt::format("{} does not run on this engine", info.name));
+        r_[insn.dst] = model::ArenaView::ToUser(r_[insn.src], insn.wide());
         break;
     }
     if (next <= pc_ && !context_.stopped()) Burn(pc_ - next + 1);
     if (!context_.stopped()) pc_ = next;
   }
 
+  bool MayGotoGoesOn() {
+    if (--may_goto_.left >= 0) return true;
+    if (observer_ == nullptr) return model::MayGotoGoesOn(may_goto_);
+    may_goto_.left = 0;
+    return false;
+  }
+
   void Burn(int64_t instructions) {
     int64_t& fuel = ExecutionLayout::fuel(context_);
     fuel -= instructions;
     if (fuel < 0) model::RefillFuel(context_);
+  }
+
+  // The place of an access to the arena. nullopt: it has no effect.
+  std::optional<CheckedAccess> InArena(const ExecInsn& insn, uint64_t pointer, uint32_t bytes,
+                                       AccessMode mode) const {
+    const model::ArenaView& arena = *program_->arena;
+    const uint64_t address = arena.AddressOf(pointer, insn.off);
+    if (mode != AccessMode::kRead && !arena.Allocated(address)) return std::nullopt;
+    return CheckedAccess{address, bytes};
   }
 
   // The place of an access, or nullopt after a trap.
@@ -249,7 +262,9 @@ class Machine {
 
   void Load(const ExecInsn& insn, const OpInfo& info) {
     const uint64_t address = r_[insn.src] + static_cast<uint64_t>(int64_t{insn.off});
-    const auto access = Access(address, info.width / 8u, AccessMode::kRead);
+    const auto access = insn.in_arena != 0
+                            ? InArena(insn, r_[insn.src], info.width / 8u, AccessMode::kRead)
+                            : Access(address, info.width / 8u, AccessMode::kRead);
     if (!access) return;
     const uint64_t value = Read(*access);
     if (info.kind == OpKind::kLoadAcquire) __atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -276,7 +291,9 @@ class Machine {
 
   void Store(const ExecInsn& insn, const OpInfo& info, uint64_t value) {
     const uint64_t address = r_[insn.dst] + static_cast<uint64_t>(int64_t{insn.off});
-    const auto access = Access(address, info.width / 8u, AccessMode::kWrite);
+    const auto access = insn.in_arena != 0
+                            ? InArena(insn, r_[insn.dst], info.width / 8u, AccessMode::kWrite)
+                            : Access(address, info.width / 8u, AccessMode::kWrite);
     if (!access) return;
     if (info.kind == OpKind::kStoreRelease) __atomic_thread_fence(__ATOMIC_RELEASE);
     Write(*access, value);
@@ -296,7 +313,9 @@ class Machine {
 
   void Atomic(const ExecInsn& insn, const OpInfo& info) {
     const uint64_t address = r_[insn.dst] + static_cast<uint64_t>(int64_t{insn.off});
-    const auto access = Access(address, info.width / 8u, AccessMode::kAtomic);
+    const auto access = insn.in_arena != 0
+                            ? InArena(insn, r_[insn.dst], info.width / 8u, AccessMode::kAtomic)
+                            : Access(address, info.width / 8u, AccessMode::kAtomic);
     if (!access) return;
     const uint64_t old =
         info.width == 32
@@ -318,7 +337,8 @@ class Machine {
     Frame& frame = frames_[depth_++];
     frame.program = program_;
     frame.return_to = return_to;
-    frame.may_goto_left = may_goto_left_;
+    frame.may_goto = may_goto_;
+    frame.main_depth = main_depth_;
     std::memcpy(frame.saved, &r_[6], sizeof frame.saved);
     r_[kFramePointer] -= model::kFrameBytes;
     memory_.set_stack(r_[kFramePointer] - model::kFrameBytes);
@@ -334,7 +354,8 @@ class Machine {
     const Frame& frame = frames_[--depth_];
     program_ = frame.program;
     memory_.set_program(*program_);
-    may_goto_left_ = frame.may_goto_left;
+    may_goto_ = frame.may_goto;
+    main_depth_ = frame.main_depth;
     std::memcpy(&r_[6], frame.saved, sizeof frame.saved);
     r_[kFramePointer] += model::kFrameBytes;
     memory_.set_stack(r_[kFramePointer] - model::kFrameBytes);
@@ -345,7 +366,8 @@ class Machine {
 
   // Unverified code may read stack that it did not write: give it zeroes.
   void StartFrame() {
-    may_goto_left_ = observer_ != nullptr ? observer_->MayGotoRounds() : kMayGotoRounds;
+    may_goto_ = {};
+    if (observer_ != nullptr) may_goto_.left = observer_->MayGotoRounds();
     if (program_->verified) return;
     std::memset(reinterpret_cast<void*>(r_[kFramePointer] - model::kFrameBytes),
                 observer_ != nullptr ? observer_->stack_fill() : 0, model::kFrameBytes);
@@ -361,9 +383,27 @@ class Machine {
     if (entry.spec->id == model::kHelperTailCall) return TailCall(next);
     NoteHelperCall(*entry.spec, r_, memory_);
     r_[0] = entry.function(r_[1], r_[2], r_[3], r_[4], r_[5], context_);
+    if (ExecutionLayout::trap(context_) == model::kThrown) return Catch();
     NoteHelperResult(*entry.spec, r_, memory_);
     if (!program_->verified) std::memset(&r_[1], 0, 5 * sizeof r_[1]);
     return next;
+  }
+
+  // After bpf_throw: the main function goes on with the exception callback.
+  uint32_t Catch() {
+    r_[1] = model::TakeThrown(context_);
+    while (depth_ > main_depth_) {
+      --depth_;
+      r_[kFramePointer] += model::kFrameBytes;
+    }
+    memory_.set_stack(r_[kFramePointer] - model::kFrameBytes);
+    StartFrame();
+    if (program_->exception_callback != 0) {
+      pc_ = 0;
+      return program_->exception_callback;
+    }
+    r_[0] = r_[1];
+    return Leave();
   }
 
   uint32_t TailCall(uint32_t next) {
@@ -379,6 +419,7 @@ class Machine {
     observer_ = nullptr;
     program_ = target->program;
     memory_.set_program(*program_);
+    main_depth_ = depth_;
     StartFrame();
     pc_ = 0;
     return 0;
@@ -391,7 +432,8 @@ class Machine {
   uint32_t pc_ = 0;
   uint32_t depth_ = 0;
   bool done_ = false;
-  uint32_t may_goto_left_ = kMayGotoRounds;
+  uint32_t main_depth_ = 0;  // of the main function of the program
+  model::MayGotoCount may_goto_;
   CheckedObserver* observer_ = nullptr;
   Frame frames_[model::kMaxFrames];
 };

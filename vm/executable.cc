@@ -30,9 +30,13 @@ class RunScope {
     ExecutionLayout::extras(context).epoch.Enter();
   }
   ~RunScope() {
-    if (context_.stopped()) [[unlikely]]
-      model::HeldBy(context_).Release();
-    ExecutionLayout::extras(context_).epoch.Leave();
+    model::ExecutionExtras& extras = ExecutionLayout::extras(context_);
+    if (context_.stopped()) [[unlikely]] {
+      extras.held.Release();
+      extras.owned.clear();
+      extras.lent.clear();
+    }
+    extras.epoch.Leave();
   }
   RunScope(const RunScope&) = delete;
   RunScope& operator=(const RunScope&) = delete;

@@ -7,6 +7,7 @@
 
 #include "skep/map.h"
 
+#include "model/may_goto.h"
 #include "model/tail_target.h"
 #include "vm/interpreter_handlers.h"
 
@@ -32,7 +33,7 @@ const model::TailTarget* FindTailTarget(uint64_t map, uint64_t index, ExecutionC
 [[gnu::always_inline]] inline bool PushFrame(const Cell* call, Machine& machine) noexcept {
   const uint64_t frame_pointer = machine.r[kFramePointer] - static_cast<uint64_t>(call->off);
   if (machine.depth >= model::kMaxNestedFrames - 1 ||
-      frame_pointer < machine.stack_low + model::kFrameBytes) {
+      frame_pointer < machine.stack_low + model::kFrameBytes + model::kMayGotoBytes) {
     machine.context->Stop(TrapCode::kCallDepth, "the call stack is too deep");
     return false;
   }
@@ -44,6 +45,7 @@ const model::TailTarget* FindTailTarget(uint64_t map, uint64_t index, ExecutionC
   frame.return_to = call + 1;
   frame.call_base = machine.call_base;
   frame.program = machine.program;
+  frame.main_depth = machine.main_depth;
   std::memcpy(frame.saved, &machine.r[6], sizeof frame.saved);
   machine.r[kFramePointer] = frame_pointer;
   return true;
@@ -62,6 +64,23 @@ const Cell* CallHelper(const Cell* pc, Machine& machine) noexcept {
   SKEP_NEXT(pc + 1);
 }
 
+const Cell* Leave(const Cell* pc, Machine& machine) noexcept;
+
+// After bpf_throw: leaves all functions but the main one, which goes on with the
+// exception callback.
+const Cell* Catch(const Cell* pc, Machine& machine) noexcept {
+  machine.r[1] = model::TakeThrown(*machine.context);
+  for (; machine.depth > machine.main_depth; --machine.depth) {
+    const Cell& call = machine.frames[machine.depth - 1].return_to[-1];
+    machine.r[kFramePointer] += static_cast<uint64_t>(call.off);
+  }
+  if (machine.program->exception_callback == nullptr) {
+    machine.r[0] = machine.r[1];
+    return Leave(pc, machine);
+  }
+  SKEP_NEXT(machine.program->exception_callback);
+}
+
 const Cell* CallHelperWithCallbacks(const Cell* pc, Machine& machine) noexcept {
   model::ExecutionExtras& extras = ExecutionLayout::extras(*machine.context);
   void* const outer = extras.machine;
@@ -72,7 +91,10 @@ const Cell* CallHelperWithCallbacks(const Cell* pc, Machine& machine) noexcept {
   uint64_t* const r = machine.r;
   r[0] = entry->function(r[1], r[2], r[3], r[4], r[5], *machine.context);
   extras.machine = outer;
-  if (__builtin_expect(machine.context->stopped(), 0)) return StopAt(pc, machine);
+  if (__builtin_expect(machine.context->stopped(), 0)) {
+    if (ExecutionLayout::trap(*machine.context) == model::kThrown) return Catch(pc, machine);
+    return StopAt(pc, machine);
+  }
   SKEP_NEXT(pc + 1);
 }
 
@@ -111,10 +133,35 @@ const Cell* Leave(const Cell*, Machine& machine) noexcept {
   const InterpreterFrame& frame = machine.frames[--machine.depth];
   machine.call_base = frame.call_base;
   machine.program = frame.program;
+  machine.main_depth = frame.main_depth;
   std::memcpy(&machine.r[6], frame.saved, sizeof frame.saved);
   const Cell& call = frame.return_to[-1];
   machine.r[kFramePointer] += static_cast<uint64_t>(call.off);
   SKEP_NEXT(frame.return_to);
+}
+
+const Cell* StartMayGoto(const Cell* pc, Machine& machine) noexcept {
+  const uint64_t address = machine.r[kFramePointer] + static_cast<uint64_t>(int64_t{pc->imm});
+  *reinterpret_cast<model::MayGotoCount*>(address) = {};
+  SKEP_NEXT(pc + 1);
+}
+
+const Cell* MayGoto(const Cell* pc, Machine& machine) noexcept {
+  const uint64_t address = machine.r[kFramePointer] + static_cast<uint64_t>(int64_t{pc->imm});
+  auto& count = *reinterpret_cast<model::MayGotoCount*>(address);
+  if (--count.left >= 0 || model::MayGotoGoesOn(count)) SKEP_NEXT(pc + 1);
+  if (pc->off <= 0) {
+    int64_t& fuel = ExecutionLayout::fuel(*machine.context);
+    fuel += pc->off - 1;
+    if (fuel < 0 && !model::RefillFuel(*machine.context)) return StopAt(pc, machine);
+  }
+  SKEP_NEXT(pc + pc->off);
+}
+
+const Cell* CastToUser(const Cell* pc, Machine& machine) noexcept {
+  const model::ArenaView& arena = *machine.program->exec->arena;
+  machine.r[pc->dst] = model::ArenaView::ToUser(machine.r[pc->src], arena.upper);
+  SKEP_NEXT(pc + 1);
 }
 
 const Cell* TailCall(const Cell* pc, Machine& machine) noexcept {
@@ -123,6 +170,7 @@ const Cell* TailCall(const Cell* pc, Machine& machine) noexcept {
   ++ExecutionLayout::tail_calls(*machine.context);
   machine.program = static_cast<const ThreadedProgram*>(target->decoded);
   machine.call_base = machine.program->exec->call_base;
+  machine.main_depth = machine.depth;
   SKEP_NEXT(machine.program->cells.data());
 }
 
@@ -143,6 +191,7 @@ uint64_t RunFrom(const Cell* pc, const ThreadedProgram& program, ExecutionContex
   machine.call_base = program.exec->call_base;
   machine.program = &program;
   machine.depth = 0;
+  machine.main_depth = 0;
   machine.frame_bytes = 0;
   ExecutionLayout::call(context) = interpreter::CallBack;
   do {

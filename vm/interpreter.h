@@ -44,7 +44,8 @@ struct ThreadedProgram {
   std::shared_ptr<const model::ExecProgram> exec;
   std::vector<Cell> cells;
   std::vector<uint32_t> origin;  // for each cell: slot in Program::insns()
-  uint32_t fused = 0;            // cells whose handler executes more than one
+  const Cell* exception_callback = nullptr;
+  uint32_t fused = 0;  // cells whose handler executes more than one
 };
 
 struct ThreadOptions {

@@ -32,6 +32,7 @@ struct InterpreterFrame {
   const Cell* return_to;
   const model::HelperEntry* call_base;
   const ThreadedProgram* program;
+  uint32_t main_depth;
   uint64_t saved[4];  // r6 .. r9
 };
 
@@ -42,6 +43,7 @@ struct Machine {
   const ThreadedProgram* program;
   uint64_t stack_low;
   uint32_t depth;
+  uint32_t main_depth;   // of the main function of `program`
   uint32_t frame_bytes;  // of the function that calls a helper which may call back
   InterpreterFrame frames[model::kMaxNestedFrames];
 };
@@ -242,6 +244,30 @@ const Cell* Handle(const Cell* pc, Machine& machine) noexcept {
     }
   }
   SKEP_NEXT(last.cell + 1);
+}
+
+// An access of the arena: see model/arena_view.h.
+template <Op op>
+const Cell* HandleInArena(const Cell* pc, Machine& machine) noexcept {
+  constexpr OpInfo info = Info(op);
+  const model::ArenaView& arena = *machine.program->exec->arena;
+  uint64_t* const r = machine.r;
+  const auto off = static_cast<uint64_t>(int64_t{pc->off});
+  if constexpr (ClassOf(op) == OpClass::kLoad) {
+    r[pc->dst] = Compute<op>(pc, 0, arena.AddressOf(r[pc->src], pc->off) - off);
+  } else {
+    const uint64_t address = arena.AddressOf(r[pc->dst], pc->off);
+    if (arena.Allocated(address)) {
+      if constexpr (ClassOf(op) == OpClass::kStore) {
+        const uint64_t value =
+            UsesSrcRegister(info.operands) ? r[pc->src] : static_cast<uint64_t>(int64_t{pc->imm});
+        Store<op>(pc, address - off, value);
+      } else {
+        Atomic<op>(pc, r, address - off, r[pc->src]);
+      }
+    }
+  }
+  SKEP_NEXT(pc + 1);
 }
 
 }  // namespace interpreter

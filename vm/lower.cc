@@ -14,12 +14,14 @@
 
 #include "base/check.h"
 #include "btf/btf.h"
+#include "helpers/helper_table.h"
 #include "helpers/kfunc_table.h"
 #include "isa/decode.h"
 #include "isa/op.h"
 #include "model/execution_layout.h"
 #include "model/facts.h"
 #include "model/kfuncs.h"
+#include "model/may_goto.h"
 #include "model/value_type.h"
 #include "vm/packet_load.h"
 #include "vm/program_types.h"
@@ -42,8 +44,13 @@ class Lowering {
  public:
   // `memory_size`: what the verifier took for granted of a kMemory program.
   Lowering(const Program& program, const LowerInput& input, const model::Facts* facts, Trust trust,
-           uint32_t memory_size = 0)
-      : program_(program), input_(input), facts_(facts), trust_(trust), memory_size_(memory_size) {}
+           uint32_t memory_size = 0, Rights rights = Rights::kBpf)
+      : program_(program),
+        input_(input),
+        facts_(facts),
+        trust_(trust),
+        memory_size_(memory_size),
+        rights_(rights) {}
 
   Result<ExecPtr> Run() {
     out_ = std::make_shared<ExecProgram>();
@@ -96,6 +103,9 @@ class Lowering {
     out_->maps.assign(input_.maps.begin(), input_.maps.end());
     SKEP_TRY_VOID(CheckMapTypes());
     out_->handle = std::make_unique<model::ProgramHandle>();
+    for (const std::shared_ptr<Map>& map : input_.maps) {
+      if (map->arena() != nullptr) out_->arena = map->arena();
+    }
     out_->call_base = input_.helpers.data();
     out_->helper_count = static_cast<uint32_t>(input_.helpers.size());
     out_->context_bytes = facts_ != nullptr ? std::max(facts_->context_bytes, memory_size_) : 0;
@@ -149,11 +159,13 @@ class Lowering {
         if (trust_ != Trust::kVouched) return {};
         return Refuse(ErrorCode::kUnsupported, slot, "functions as values need a verified program");
       case OpKind::kMayGoto:
-        if (trust_ == Trust::kChecked) return {};
-        [[fallthrough]];
+        if (trust_ != Trust::kVouched) return {};
+        return Refuse(ErrorCode::kUnsupported, slot, "may_goto needs a verified program");
       case OpKind::kCallKfunc:
         return CheckKfunc(slot);
       case OpKind::kAddrSpaceCast:
+        if (trust_ == Trust::kVerified && out_->arena != nullptr) return {};
+        return Refuse(ErrorCode::kUnsupported, slot, "addr_space_cast needs a verified program");
       case OpKind::kLoadBtfId:
         return Refuse(ErrorCode::kUnsupported, slot,
                       fmt::format("{} cannot be run by this build", info.name));
@@ -167,11 +179,22 @@ class Lowering {
     }
   }
 
+  size_t InlinedLoopIndex() const {
+    return input_.environment->helpers.size() + PacketLoadHelpers().size();
+  }
+
   const model::KfuncSpec* KfuncAt(size_t slot) const {
     const btf::Btf* btf = program_.data().target_btf.get();
     const auto id = static_cast<uint32_t>(code_[slot].imm);
     if (btf == nullptr || id == 0 || id >= btf->type_count()) return nullptr;
     return model::FindKfunc(btf->name(id));
+  }
+
+  // Functions that give back their argument; what the result points to is no
+  // memory of this process, and accesses of it are refused one by one.
+  static bool IsCast(const model::KfuncSpec& spec) {
+    return spec.id == model::Kfunc::bpf_cast_to_kern_ctx ||
+           spec.id == model::Kfunc::bpf_rdonly_cast;
   }
 
   Result<void> CheckKfunc(size_t slot) const {
@@ -186,7 +209,13 @@ class Lowering {
       return Refuse(ErrorCode::kUnsupported, slot,
                     "one call makes objects of several types, which cannot be run by this build");
     }
-    if (FindRunningKfunc(spec->id)) return {};
+    if (spec->Has(model::kfunc::kReadsMemory) && rights_ != Rights::kRoot) {
+      return Refuse(ErrorCode::kUnsupported, slot,
+                    fmt::format("kernel function {} reads memory at any address, which this "
+                                "program has no rights to",
+                                spec->name));
+    }
+    if (FindRunningKfunc(spec->id) || IsCast(*spec)) return {};
     return Refuse(
         ErrorCode::kUnsupported, slot,
         fmt::format("kernel function {} can be verified but this build cannot run it", spec->name));
@@ -211,6 +240,40 @@ class Lowering {
 
   bool IsPacketLoad(size_t slot) const { return ClassOf(code_[slot].op) == OpClass::kPacketLoad; }
 
+  // Which functions count rounds of may_goto. The checked engine counts by itself.
+  void FindMayGotos() {
+    const auto subprograms = program_.subprograms();
+    counts_rounds_.assign(subprograms.size(), false);
+    if (trust_ != Trust::kVerified) return;
+    for (size_t s = 0; s < subprograms.size(); ++s) {
+      for (size_t slot = subprograms[s].start; slot < subprograms[s].end; ++slot) {
+        if (IsSecondSlot(slot) || !Reached(slot)) continue;
+        if (ClassOf(code_[slot].op) == OpClass::kMayGoto) counts_rounds_[s] = true;
+      }
+    }
+  }
+
+  size_t SubprogramOf(size_t slot) const {
+    const auto subprograms = program_.subprograms();
+    const auto after =
+        std::upper_bound(subprograms.begin(), subprograms.end(), slot,
+                         [](size_t at, const Subprogram& sub) { return at < sub.start; });
+    return static_cast<size_t>(after - subprograms.begin()) - 1;
+  }
+  // Where calls of the function that starts at `slot` go.
+  uint32_t EntryAt(size_t slot) const {
+    return place_[slot] - (counts_rounds_[SubprogramOf(slot)] ? 1 : 0);
+  }
+  // From r10.
+  int16_t CountOffset(size_t subprogram) const {
+    const uint32_t depth = facts_->subprograms[subprogram].stack_depth + model::kMayGotoBytes;
+    return static_cast<int16_t>(-static_cast<int32_t>(depth));
+  }
+  bool StartsCount(size_t slot) const {
+    const size_t s = SubprogramOf(slot);
+    return counts_rounds_[s] && program_.subprograms()[s].start == slot;
+  }
+
   // Instructions that the one at `slot` becomes.
   uint32_t SizeOf(size_t slot) const {
     if (IsPacketLoad(slot)) return kPacketLoadSize;
@@ -221,10 +284,12 @@ class Lowering {
   }
 
   void Place() {
+    FindMayGotos();
     place_.assign(code_.size() + 1, kDropped);
     uint32_t next = 0;
     for (size_t slot = 0; slot < code_.size(); ++slot) {
       if (IsSecondSlot(slot)) continue;
+      if (StartsCount(slot)) ++next;
       place_[slot] = next;
       if (!Reached(slot) || NeverTaken(slot)) continue;
       next += SizeOf(slot);
@@ -236,7 +301,16 @@ class Lowering {
 
   Result<void> Write() {
     for (size_t slot = 0; slot < code_.size(); ++slot) {
-      if (IsSecondSlot(slot) || !Reached(slot) || NeverTaken(slot)) continue;
+      if (IsSecondSlot(slot)) continue;
+      if (StartsCount(slot)) {
+        Emit(slot,
+             ExecInsn{.op = Op::kMayGoto,
+                      .off = CountOffset(SubprogramOf(slot)),
+                      .imm = model::kMayGotoStarts,
+                      .target = place_[slot]},
+             InsnFact{.reached = true});
+      }
+      if (!Reached(slot) || NeverTaken(slot)) continue;
       if (IsPacketLoad(slot)) {
         WritePacketLoad(slot);
         continue;
@@ -301,6 +375,10 @@ class Lowering {
   void WriteKfunc(size_t slot) {
     const model::KfuncSpec& spec = *KfuncAt(slot);
     const InsnFact& fact = *FactAt(slot);
+    if (IsCast(spec)) {
+      Emit(slot, ExecInsn{.op = Op::kMov64Reg, .dst = 0, .src = 1}, fact);
+      return;
+    }
     if (const int reg = spec.InfoRegister(); reg != 0) {
       auto info = std::make_unique<model::KfuncCallInfo>();
       info->program = out_.get();
@@ -314,8 +392,7 @@ class Lowering {
       Emit(slot, load, InsnFact{.reached = true});
       out_->kfunc_calls.push_back(std::move(info));
     }
-    const size_t helper = input_.environment->helpers.size() + PacketLoadHelpers().size() +
-                          *FindRunningKfunc(spec.id);
+    const size_t helper = InlinedLoopIndex() + 1 + *FindRunningKfunc(spec.id);
     Emit(slot,
          ExecInsn{.op = Op::kCallHelper,
                   .imm = static_cast<int32_t>(helper * sizeof(model::HelperEntry))},
@@ -331,9 +408,17 @@ class Lowering {
       insn.target = place_[static_cast<size_t>(TargetOf(from, slot))];
       return {};
     }
-    if (info.Has(kBranches) || info.kind == OpKind::kCallLocal) {
+    if (info.kind == OpKind::kCallLocal) {
+      insn.target = EntryAt(static_cast<size_t>(TargetOf(from, slot)));
+      insn.off = 0;
+      return {};
+    }
+    if (info.Has(kBranches)) {
       insn.target = place_[static_cast<size_t>(TargetOf(from, slot))];
       insn.off = 0;
+      if (info.kind == OpKind::kMayGoto && trust_ == Trust::kVerified) {
+        insn.off = CountOffset(SubprogramOf(slot));
+      }
       if (from.op == Op::kJa32) {
         insn.op = Op::kJa;
         insn.imm = 0;
@@ -342,11 +427,35 @@ class Lowering {
     }
     if (info.kind == OpKind::kCallHelper) return ResolveHelper(slot, insn);
     if (ClassOf(from.op) == OpClass::kWideLoad) return ResolveWide(slot, insn);
+    if (info.kind == OpKind::kAddrSpaceCast) return ResolveCast(insn);
     if (FactAt(slot) == nullptr) return {};
+    if (FactAt(slot)->access == AccessKind::kArena) {
+      // Linux computes with 32 bits, as pointers into the arena have no more.
+      const bool computes = ClassOf(from.op) == OpClass::kAlu;
+      if (computes && info.width == 64) {
+        insn.op = FindOp(info.kind, 32, info.operands);
+        SKEP_CHECK(insn.op != Op::kInvalid);
+      }
+      if (!computes) insn.in_arena = 1;
+      return {};
+    }
     if (FactAt(slot)->access == AccessKind::kContext) return ResolveContext(insn);
     if (FactAt(slot)->access == AccessKind::kKernel) {
       return Refuse(ErrorCode::kUnsupported, slot,
                     "an object of the kernel is accessed, which can be verified but not run here");
+    }
+    return {};
+  }
+
+  // 1 makes a pointer that accesses take, 1 << 16 one that user space takes.
+  Result<void> ResolveCast(ExecInsn& insn) const {
+    constexpr int32_t kToPointer = 1;
+    insn.off = 0;
+    if (insn.imm == kToPointer || out_->arena->keeps_low_pointers) {
+      insn.op = Op::kMov32Reg;
+      insn.imm = 0;
+    } else {
+      insn.set_wide(out_->arena->upper);
     }
     return {};
   }
@@ -359,6 +468,11 @@ class Lowering {
     if (spec == nullptr) {
       return Refuse(ErrorCode::kInvalidArgument, slot,
                     fmt::format("program of this type cannot use helper {}", id));
+    }
+    if (const InsnFact* fact = FactAt(slot); fact != nullptr && fact->callback != 0) {
+      insn.target = EntryAt(program_.subprograms()[fact->callback].start);
+      insn.imm = static_cast<int32_t>(InlinedLoopIndex() * sizeof(model::HelperEntry));
+      return {};
     }
     const auto index = static_cast<size_t>(spec - input_.environment->helpers.data());
     if (input_.helpers[index].function == nullptr && id != model::kHelperTailCall) {
@@ -383,7 +497,7 @@ class Lowering {
       // Engines make the value that their ExecutionContext::Call takes.
       insn.op = from.op;
       insn.imm = 0;
-      insn.target = place_[static_cast<size_t>(TargetOf(from, slot))];
+      insn.target = EntryAt(static_cast<size_t>(TargetOf(from, slot)));
       return {};
     }
     const bool map = kind == OpKind::kLoadMapFd || kind == OpKind::kLoadMapIdx;
@@ -401,6 +515,10 @@ class Lowering {
     Map* instance = input_.maps[index].get();
     if (map) {
       insn.set_wide(reinterpret_cast<uintptr_t>(instance));  // programs hold it as a number
+      return {};
+    }
+    if (const model::ArenaView* arena = instance->arena(); arena != nullptr) {
+      insn.set_wide(arena->start + from.imm_high());
       return {};
     }
     const DirectView view = instance->direct_view();
@@ -433,17 +551,21 @@ class Lowering {
     for (size_t i = 0; i < subprograms.size(); ++i) {
       model::ExecSubprogram sub;
       sub.name = subprograms[i].name;
-      sub.start = place_[subprograms[i].start];
-      sub.end = place_[subprograms[i].end];
+      sub.start = EntryAt(subprograms[i].start);
+      sub.end = subprograms[i].end == code_.size() ? place_.back() : EntryAt(subprograms[i].end);
       if (sub.start == sub.end) continue;
       if (facts_ != nullptr) {
-        sub.stack_depth = facts_->subprograms[i].stack_depth;
+        sub.stack_depth =
+            facts_->subprograms[i].stack_depth + (counts_rounds_[i] ? model::kMayGotoBytes : 0);
         sub.tail_call_reachable = facts_->subprograms[i].tail_call_reachable;
       } else {
         sub.stack_depth = model::kFrameBytes;
         sub.tail_call_reachable = true;
       }
       out_->subprograms.push_back(std::move(sub));
+    }
+    if (facts_ != nullptr && facts_->exception_callback != 0) {
+      out_->exception_callback = EntryAt(subprograms[facts_->exception_callback].start);
     }
   }
 
@@ -452,9 +574,11 @@ class Lowering {
   const model::Facts* facts_;
   const Trust trust_;
   const uint32_t memory_size_;
+  const Rights rights_;
   std::shared_ptr<ExecProgram> out_;
   std::vector<DecodedInsn> code_;
-  std::vector<uint32_t> place_;  // by slot: index in out_->insns
+  std::vector<bool> counts_rounds_;  // by subprogram
+  std::vector<uint32_t> place_;      // by slot: index in out_->insns
 };
 
 }  // namespace
@@ -462,7 +586,7 @@ class Lowering {
 Result<ExecPtr> Lower(const VerifiedProgram& program, const LowerInput& input) {
   const bool memory = program.program().type() == ProgramTypeId::kMemory;
   return Lowering(program.program(), input, &program.facts(), Trust::kVerified,
-                  memory ? program.options().memory_size : 0)
+                  memory ? program.options().memory_size : 0, program.options().rights)
       .Run();
 }
 

@@ -27,7 +27,8 @@ namespace skep {
 struct LowerInput {
   const Environment* environment = nullptr;
   // The runtime's helper table: one entry for each spec of environment->helpers,
-  // in the same order, then those of PacketLoadHelpers() and RunningKfuncs().
+  // in the same order, then those of PacketLoadHelpers(), InlinedLoop() and
+  // those of RunningKfuncs().
   std::span<const model::HelperEntry> helpers;
   // One for each of Program::maps(), created from that spec.
   std::span<const std::shared_ptr<Map>> maps;

@@ -143,6 +143,7 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(RuntimeOptions options) {
   for (const HelperSpec& spec : PacketLoadHelpers()) {
     state->helper_entries.push_back({spec.function, &spec});
   }
+  state->helper_entries.push_back({InlinedLoop().function, &InlinedLoop()});
   for (const HelperSpec& spec : RunningKfuncs()) {
     state->helper_entries.push_back({spec.function, &spec});
   }

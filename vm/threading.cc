@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "model/may_goto.h"
 #include "vm/fusions.h"
 #include "vm/interpreter.h"
 #include "vm/interpreter_handlers.h"
@@ -30,6 +31,9 @@ const Cell* CallHelperWithCallbacks(const Cell* pc, Machine& machine) noexcept;
 const Cell* CallLocal(const Cell* pc, Machine& machine) noexcept;
 const Cell* Leave(const Cell* pc, Machine& machine) noexcept;
 const Cell* TailCall(const Cell* pc, Machine& machine) noexcept;
+const Cell* StartMayGoto(const Cell* pc, Machine& machine) noexcept;
+const Cell* MayGoto(const Cell* pc, Machine& machine) noexcept;
+const Cell* CastToUser(const Cell* pc, Machine& machine) noexcept;
 
 namespace {
 
@@ -48,9 +52,10 @@ constexpr bool Runs(Op op) {
       return op == Op::kLdImm64 || op == Op::kLdFunc;
     case OpClass::kCall:
       return Info(op).kind != OpKind::kCallKfunc;
-    case OpClass::kCast:
-    case OpClass::kPacketLoad:
     case OpClass::kMayGoto:
+    case OpClass::kCast:
+      return true;
+    case OpClass::kPacketLoad:
       return false;
   }
   return false;
@@ -66,11 +71,31 @@ constexpr CellHandler HandlerOf() {
     return CallLocal;
   } else if constexpr (ClassOf(op) == OpClass::kExit) {
     return Leave;
+  } else if constexpr (ClassOf(op) == OpClass::kMayGoto) {
+    return MayGoto;
+  } else if constexpr (ClassOf(op) == OpClass::kCast) {
+    return CastToUser;
   } else {
     constexpr bool jumps = ClassOf(op) == OpClass::kBranch || ClassOf(op) == OpClass::kJump;
     return Handle < 0, jumps && backward, op > ;
   }
 }
+
+template <Op op>
+constexpr CellHandler ArenaHandlerOf() {
+  constexpr OpClass op_class = ClassOf(op);
+  if constexpr (op_class == OpClass::kLoad || op_class == OpClass::kStore ||
+                op_class == OpClass::kAtomic) {
+    return HandleInArena<op>;
+  } else {
+    return nullptr;
+  }
+}
+
+constexpr CellHandler kInArena[kOpCount] = {
+#define SKEP_OP(name, ...) ArenaHandlerOf<Op::k##name>(),
+#include "isa/opcodes.def"
+};
 
 constexpr CellHandler kForward[kOpCount] = {
 #define SKEP_OP(name, ...) HandlerOf<Op::k##name, false>(),
@@ -147,6 +172,9 @@ class Threader {
     out_->cells.reserve(place_.back());
     out_->origin.reserve(place_.back());
     for (size_t i = 0; i < exec_.insns.size(); ++i) SKEP_TRY_VOID(Write(i));
+    if (exec_.exception_callback != 0) {
+      out_->exception_callback = out_->cells.data() + place_[exec_.exception_callback];
+    }
     if (options.fuse) Fuse();
     return std::move(out_);
   }
@@ -173,20 +201,26 @@ class Threader {
                                                 std::string(Info(insn.op).name)};
     }
     const auto op = static_cast<size_t>(insn.op);
-    Cell cell{kForward[op], insn.dst, insn.src, insn.off, insn.imm};
+    Cell cell{insn.in_arena != 0 ? kInArena[op] : kForward[op], insn.dst, insn.src, insn.off,
+              insn.imm};
     const OpKind kind = Info(insn.op).kind;
     const OpClass op_class = ClassOf(insn.op);
-    if (op_class == OpClass::kBranch || op_class == OpClass::kJump) {
+    if (op_class == OpClass::kBranch || op_class == OpClass::kJump ||
+        op_class == OpClass::kMayGoto) {
       const int64_t distance = Distance(i);
-      if (op_class == OpClass::kBranch) {
+      if (op_class != OpClass::kJump) {
         if (distance != static_cast<int16_t>(distance)) {
           return Error{ErrorCode::kUnsupported, exec_.name + ": a branch is too far to interpret"};
         }
         cell.off = static_cast<int16_t>(distance);
+        if (op_class == OpClass::kMayGoto) {
+          cell.imm = insn.off;
+          if (insn.imm == model::kMayGotoStarts) cell.handler = StartMayGoto;
+        }
       } else {
         cell.imm = static_cast<int32_t>(distance);
       }
-      if (distance <= 0) cell.handler = kBackward[op];
+      if (distance <= 0 && op_class != OpClass::kMayGoto) cell.handler = kBackward[op];
     } else if (kind == OpKind::kCallLocal) {
       cell.imm = static_cast<int32_t>(Distance(i));
       cell.off = static_cast<int16_t>(FrameBytesAt(i));
@@ -220,12 +254,13 @@ class Threader {
         exec_.subprograms.begin(), exec_.subprograms.end(), i,
         [](size_t at, const model::ExecSubprogram& sub) { return at < sub.start; });
     if (after == exec_.subprograms.begin()) return model::kFrameBytes;
-    return std::min(std::prev(after)->stack_depth, model::kFrameBytes);
+    return std::prev(after)->stack_depth;
   }
 
   bool Matches(const Fusion& fusion, size_t i) const {
-    if (i + fusion.size > exec_.insns.size()) return false;
+    if (i + fusion.size > exec_.insns.size() || exec_.insns[i].in_arena != 0) return false;
     for (size_t k = 1; k < fusion.size; ++k) {
+      if (exec_.insns[i + k].in_arena != 0) return false;
       if (exec_.insns[i + k].op != fusion.ops[k]) return false;
     }
     return true;

@@ -31,6 +31,10 @@
 
 namespace skep {
 
+namespace model {
+struct ArenaView;
+}
+
 // ENOTSUPP: internal to Linux, yet what bpf(2) returns for unsupported requests.
 inline constexpr int kEnotsupp = 524;
 
@@ -141,6 +145,26 @@ class SKEP_EXPORT Map {
   const MapSpec spec_;
   const uint32_t id_;
   const uint32_t host_value_size_;
+
+ public:
+  // ---- what some types have ------------------------------------------------
+  // Calls visit(with, key, value) for each element, with the value of CPU slot
+  // `cpu`, until it returns false. Returns how many were visited, or -EINVAL for
+  // types whose elements cannot be listed. The visitor may change the map:
+  // removing the element at hand is safe, those added may or may not be visited.
+  // `key` and `value` are valid during the call.
+  using Visit = bool (*)(void* with, const std::byte* key, std::byte* value);
+  virtual int64_t ForEach(uint32_t cpu, Visit visit, void* with) noexcept;
+  // Elements there are, as bpf_map_sum_elem_count counts them: 0 for types that
+  // do not count.
+  virtual uint64_t element_count() const noexcept;
+  // Arenas: bpf_arena_alloc_pages and its like. `address` is as user space sees it, 0
+  // for any; pages of 4 KiB. AllocPages returns the address or 0.
+  virtual uint64_t AllocPages(uint64_t address, uint32_t pages) noexcept;
+  virtual void FreePages(uint64_t address, uint32_t pages) noexcept;
+  virtual int ReservePages(uint64_t address, uint32_t pages) noexcept;
+  // Arenas: their memory; null for other types.
+  virtual const model::ArenaView* arena() const noexcept;
 
  private:
   bool HasLock() const noexcept;

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Jumps, calls, lookups and tail calls of the x86-64 port.
 #include <bit>
+#include <cerrno>
 #include <cstddef>
+#include <iterator>
 
 #include "base/check.h"
 #include "jit/tail_lookup.h"
 #include "jit/x64/masm_x64.h"
 #include "jit/x64/registers_x64.h"
 #include "model/execution_layout.h"
+#include "model/helper_entry.h"
+#include "model/may_goto.h"
 #include "model/tail_target.h"
 
 namespace skep::jit {
@@ -92,10 +96,32 @@ void MasmX64::Branch(OpKind kind, int width, Reg a, Operand b, bool negate, Jump
   JumpIf(negate ? x86::negateCond(condition) : condition, to);
 }
 
+void MasmX64::StartMayGoto(int32_t offset) {
+  static_assert(offsetof(model::MayGotoCount, left) == 0);
+  static_assert(offsetof(model::MayGotoCount, since) == 8);
+  asm_.mov(x86::qword_ptr(x86::rsp, frame_top_ + offset), model::kMayGotoRounds);
+  asm_.mov(x86::qword_ptr(x86::rsp, frame_top_ + offset + 8), 0);
+}
+
+// Clobbers: r9, r10, r11, flags.
+void MasmX64::MayGoto(int32_t offset, Label target) {
+  if (!may_goto_.isValid()) may_goto_ = asm_.newLabel();
+  Cold cold{.kind = Cold::Kind::kMayGoto,
+            .entry = asm_.newLabel(),
+            .back = asm_.newLabel(),
+            .target = At(target),
+            .count = frame_top_ + offset};
+  asm_.sub(x86::qword_ptr(x86::rsp, cold.count), 1);
+  asm_.js(cold.entry);
+  asm_.bind(cold.back);
+  cold_.push_back(cold);
+}
+
 // Clobbers: r9, r10, r11, flags.
 void MasmX64::Meter(uint32_t cost, uint32_t insn) {
   if (!refill_.isValid()) refill_ = asm_.newLabel();
-  Cold cold{Cold::Kind::kRefill, asm_.newLabel(), asm_.newLabel(), insn};
+  Cold cold{
+      .kind = Cold::Kind::kRefill, .entry = asm_.newLabel(), .back = asm_.newLabel(), .insn = insn};
   asm_.sub(kFuel, cost);
   asm_.js(cold.entry);
   asm_.bind(cold.back);
@@ -139,7 +165,7 @@ void MasmX64::StopIfStopped() {
 
 // As StopIfStopped, and says where. Clobbers: flags.
 void MasmX64::StopIfStoppedAt(uint32_t insn) {
-  Cold cold{Cold::Kind::kStop, asm_.newLabel(), {}, insn};
+  Cold cold{.kind = Cold::Kind::kStop, .entry = asm_.newLabel(), .back = {}, .insn = insn};
   asm_.cmp(ContextField(ExecutionLayout::kTrap, 1), 0);
   asm_.jne(cold.entry);
   cold_.push_back(cold);
@@ -180,6 +206,72 @@ void MasmX64::Lookup(const ArrayLookup& lookup) {
 }
 
 void MasmX64::LoadCpu() { asm_.mov(x86::eax, ContextField(ExecutionLayout::kCpu, 4)); }
+
+// The loop counts in registers that functions keep, behind pushes of its own.
+// Clobbers: as CallHelper.
+void MasmX64::Loop(Label function, bool may_stop) {
+  const Gp kept[] = {x86::rbx, x86::rbp, x86::r14};
+  const asmjit::Label again = asm_.newLabel();
+  const asmjit::Label done = asm_.newLabel();
+  const asmjit::Label too_many = asm_.newLabel();
+  const asmjit::Label end = asm_.newLabel();
+  asm_.cmp(x86::rdi, model::kMaxLoops);
+  asm_.short_().ja(too_many);
+  for (const Gp& reg : kept) asm_.push(reg);
+  asm_.sub(x86::rsp, 8);
+  asm_.mov(x86::ebx, x86::edi);
+  asm_.xor_(x86::ebp, x86::ebp);
+  asm_.mov(x86::r14, x86::rdx);
+  asm_.test(x86::ebx, x86::ebx);
+  asm_.short_().jz(done);
+  asm_.bind(again);
+  asm_.mov(x86::edi, x86::ebp);
+  asm_.mov(x86::rsi, x86::r14);
+  CallFunction(function);
+  asm_.add(x86::ebp, 1);
+  if (frame_.counts_fuel) {
+    const asmjit::Label enough = asm_.newLabel();
+    if (!refill_.isValid()) refill_ = asm_.newLabel();
+    asm_.sub(kFuel, 1);
+    asm_.short_().jns(enough);
+    asm_.call(refill_);
+    asm_.bind(enough);
+  }
+  if (may_stop) {
+    asm_.cmp(ContextField(ExecutionLayout::kTrap, 1), 0);
+    asm_.short_().jne(done);
+  }
+  asm_.test(x86::rax, x86::rax);
+  asm_.short_().jnz(done);
+  asm_.cmp(x86::ebp, x86::ebx);
+  asm_.short_().jb(again);
+  asm_.bind(done);
+  asm_.mov(x86::eax, x86::ebp);
+  asm_.add(x86::rsp, 8);
+  for (size_t i = std::size(kept); i-- > 0;) asm_.pop(kept[i]);
+  asm_.short_().jmp(end);
+  asm_.bind(too_many);
+  asm_.mov(x86::eax, -E2BIG);
+  asm_.bind(end);
+}
+
+// Two s32, the number given last and the end: see helpers/kfunc_iter_num.cc.
+// Clobbers: r11, flags.
+void MasmX64::IterateNumbers() {
+  const asmjit::Label more = asm_.newLabel();
+  const asmjit::Label end = asm_.newLabel();
+  asm_.mov(x86::r11d, x86::dword_ptr(x86::rdi));
+  asm_.xor_(x86::eax, x86::eax);
+  asm_.add(x86::r11d, 1);
+  asm_.cmp(x86::r11d, x86::dword_ptr(x86::rdi, 4));
+  asm_.short_().jl(more);
+  asm_.mov(x86::qword_ptr(x86::rdi), 0);
+  asm_.short_().jmp(end);
+  asm_.bind(more);
+  asm_.mov(x86::dword_ptr(x86::rdi), x86::r11d);
+  asm_.mov(x86::rax, x86::rdi);
+  asm_.bind(end);
+}
 
 // Falls through if there is no such program or the limit is reached; counts
 // only calls that are made, as Linux's JIT does.

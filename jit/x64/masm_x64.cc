@@ -10,6 +10,7 @@
 #include "jit/x64/registers_x64.h"
 #include "model/execution_layout.h"
 #include "model/fuel.h"
+#include "model/may_goto.h"
 
 namespace skep::jit {
 
@@ -42,6 +43,7 @@ void MasmX64::Reserve(size_t bytes) { code_.reserveBuffer(&code_.textSection()->
 
 Result<CodeMemory> MasmX64::Finish() {
   EmitRefill();
+  EmitMayGotoCheck();
   asmjit::Error error = errors_.error();
   if (error == asmjit::kErrorOk) error = code_.flatten();
   if (error == asmjit::kErrorOk) error = code_.resolveUnresolvedLinks();
@@ -147,6 +149,13 @@ void MasmX64::EmitCold() {
   for (size_t i = 0; i < cold_.size(); ++i) {
     const Cold& cold = cold_[i];
     asm_.bind(cold.entry);
+    if (cold.kind == Cold::Kind::kMayGoto) {
+      asm_.lea(x86::r11, x86::ptr(x86::rsp, cold.count));
+      asm_.call(may_goto_);
+      asm_.jnz(cold.back);
+      asm_.jmp(cold.target);
+      continue;
+    }
     if (cold.kind == Cold::Kind::kRefill) {
       asm_.call(refill_);
       asm_.jnz(cold.back);
@@ -158,8 +167,27 @@ void MasmX64::EmitCold() {
   cold_.clear();
   if (!stop_.isValid()) return;
   asm_.bind(stop_);
+  if (frame_.catches) EmitCatch();
   asm_.xor_(x86::eax, x86::eax);
   Exit();
+}
+
+// What was thrown has arrived in the main function.
+void MasmX64::EmitCatch() {
+  const asmjit::Label stopped = asm_.newLabel();
+  static_assert(sizeof(model::kThrown) == 1);
+  asm_.cmp(ContextField(ExecutionLayout::kTrap, 1), static_cast<uint8_t>(model::kThrown));
+  asm_.jne(stopped);
+  asm_.mov(x86::rdi, kContext);
+  CallAddress(reinterpret_cast<const void*>(&model::TakeThrown), "TakeThrown");
+  if (frame_.exception_callback) {
+    asm_.mov(x86::rdi, x86::rax);
+    CallFunction(*frame_.exception_callback);
+    asm_.cmp(ContextField(ExecutionLayout::kTrap, 1), 0);
+    asm_.jne(stopped);
+  }
+  Exit();
+  asm_.bind(stopped);
 }
 
 // A helper's call of a function of the program: r1 .. r5 stand where the
@@ -188,17 +216,43 @@ void MasmX64::EnterCallback(Label function, bool counts_fuel) {
 void MasmX64::EmitRefill() {
   if (!refill_.isValid()) return;
   asm_.bind(refill_);
-  const Gp kept[] = {x86::rax, x86::rdi, x86::rsi, x86::rdx, x86::rcx, x86::r8};
-  for (const Gp& reg : kept) asm_.push(reg);
-  asm_.sub(x86::rsp, 8);
+  PushAll();
   StoreFuel();
   asm_.mov(x86::rdi, kContext);
   CallAddress(reinterpret_cast<const void*>(&model::RefillFuel), "RefillFuel");
   LoadFuel();
   asm_.test(x86::al, x86::al);
-  asm_.lea(x86::rsp, x86::ptr(x86::rsp, 8));
-  for (size_t i = std::size(kept); i-- > 0;) asm_.pop(kept[i]);
+  PopAll();
   asm_.ret();
+}
+
+// Shared by all may_goto: r11 is the address of the count. Keeps every register of
+// the program; zero flag set: the jump is taken.
+// Clobbers: r9, r10, r11, flags.
+void MasmX64::EmitMayGotoCheck() {
+  if (!may_goto_.isValid()) return;
+  asm_.bind(may_goto_);
+  PushAll();
+  asm_.mov(x86::rdi, x86::r11);
+  CallAddress(reinterpret_cast<const void*>(&model::MayGotoGoesOn), "MayGotoGoesOn");
+  asm_.test(x86::al, x86::al);
+  PopAll();
+  asm_.ret();
+}
+
+namespace {
+constexpr x86::Gp kVolatile[] = {x86::rax, x86::rdi, x86::rsi, x86::rdx, x86::rcx, x86::r8};
+}  // namespace
+
+void MasmX64::PushAll() {
+  for (const Gp& reg : kVolatile) asm_.push(reg);
+  asm_.sub(x86::rsp, 8);
+}
+
+// Keeps the flags.
+void MasmX64::PopAll() {
+  asm_.lea(x86::rsp, x86::ptr(x86::rsp, 8));
+  for (size_t i = std::size(kVolatile); i-- > 0;) asm_.pop(kVolatile[i]);
 }
 
 }  // namespace skep::jit

@@ -47,6 +47,7 @@ class MasmX64 {
   // ---- program and places
   static constexpr uint32_t kNearBytes = 127;
   static constexpr uint32_t kLoopAlignment = 64;
+  static constexpr uint32_t kMaxArenaBytes = 80;
   static constexpr uint32_t MaxBytes(Op op, bool names_r10, bool metered);
 
   uint32_t offset() const { return static_cast<uint32_t>(asm_.offset()); }
@@ -83,10 +84,22 @@ class MasmX64 {
   void Atomic(OpKind kind, int width, const Address& address, Reg src, RegSet live);
   // r0 = packet bytes at `index` (kNoReg: none) + offset; r6 is the context.
   void LoadPacket(int width, Reg index, int32_t offset);
+  // Addresses have a base and a displacement.
+  void LoadFromArena(const model::ArenaView& arena, int width, bool sign, Reg dst,
+                     const Address& address);
+  void StoreToArena(const model::ArenaView& arena, int width, const Address& address,
+                    Operand value);
+  void AtomicInArena(const model::ArenaView& arena, OpKind kind, int width, const Address& address,
+                     Reg src);
+  // dst = the low half of src, and `upper` unless that is 0.
+  void CastToUser(Reg dst, Reg src, uint64_t upper);
 
   // ---- control
   void Jump(JumpTo to);
   void Branch(OpKind kind, int width, Reg a, Operand b, bool negate, JumpTo to);
+  // The count of may_goto lies at r10 + offset.
+  void StartMayGoto(int32_t offset);
+  void MayGoto(int32_t offset, Label target);
   void Meter(uint32_t cost, uint32_t insn);
   // `name` is for the text.
   void CallHelper(HelperFunction function, std::string_view name, bool calls_back);
@@ -95,16 +108,22 @@ class MasmX64 {
   void StopIfStoppedAt(uint32_t insn);
   void Lookup(const ArrayLookup& lookup);
   void LoadCpu();
+  // r0 = bpf_loop(r1, function, r3, 0).
+  void Loop(Label function, bool may_stop);
+  // r0 = bpf_iter_num_next(r1).
+  void IterateNumbers();
   void Tail(const TailCall& call);
 
  private:
   // Code that is rarely executed, emitted behind its function.
   struct Cold {
-    enum class Kind : uint8_t { kRefill, kStop };
+    enum class Kind : uint8_t { kRefill, kStop, kMayGoto };
     Kind kind;
     asmjit::Label entry;
-    asmjit::Label back;  // kRefill
-    uint32_t insn;
+    asmjit::Label back;  // kRefill, kMayGoto
+    uint32_t insn = 0;
+    asmjit::Label target{};  // kMayGoto: where it jumps
+    int32_t count = 0;       // kMayGoto: where its count is, from rsp
   };
 
   // Keeps the first failure of asmjit, which otherwise drops the instruction.
@@ -134,6 +153,12 @@ class MasmX64 {
   // Leaves the function with r0 = 0; returns its place.
   asmjit::Label StopLabel();
   void EmitRefill();
+  void EmitMayGotoCheck();
+  void EmitCatch();
+  // Where C++ is called from in the middle of a function: all registers of the
+  // program are kept. Between the two, rsp is a multiple of 16.
+  void PushAll();
+  void PopAll();
 
   void Move(int width, Reg dst, Operand b);
   void Simple(OpKind kind, int width, Reg dst, Operand b);
@@ -146,6 +171,10 @@ class MasmX64 {
   void DivideByRegister(const Division& division, const Gp& divisor);
   void UnsignedDivision(const Division& division, const Gp& divisor, const Gp& dividend);
   void SignedDivision(const Division& division, const Gp& divisor);
+  void LoadAt(int width, bool sign, Reg dst, const asmjit::x86::Mem& memory);
+  void StoreAt(int width, const asmjit::x86::Mem& memory, Operand value, const Gp& temporary);
+  void AtomicAt(OpKind kind, int width, const asmjit::x86::Mem& memory, const Gp& value);
+  asmjit::Label ArenaPage(const model::ArenaView& arena, const Address& address);
   void FetchLoop(OpKind kind, int width, const Address& address, Reg src, RegSet live);
   // Remembers that the flags are those of `reg`'s value: the next instruction
   // may branch on them.
@@ -164,6 +193,7 @@ class MasmX64 {
   std::vector<Cold> cold_;
   asmjit::Label stop_;            // of the function in hand
   asmjit::Label refill_;          // of the program
+  asmjit::Label may_goto_;        // of the program
   size_t flags_at_ = ~size_t{0};  // offset at which the flags are flags_reg_'s
   Reg flags_reg_ = 0;
   int flags_width_ = 0;
@@ -210,9 +240,10 @@ constexpr uint32_t MasmX64::MaxBytes(Op op, bool names_r10, bool metered) {
       return 24;
     case OpClass::kPacketLoad:
       return r10 + 32;
-    case OpClass::kCast:
     case OpClass::kMayGoto:
-      return 0;  // refused
+      return 32 + meter;
+    case OpClass::kCast:
+      return 32;
   }
   return 0;
 }

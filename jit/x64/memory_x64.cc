@@ -11,8 +11,10 @@ namespace x86 = asmjit::x86;
 
 // Acquiring loads are plain loads here: the CPU does not reorder loads.
 void MasmX64::Load(int width, bool sign, Reg dst, const Address& address) {
-  const auto bytes = static_cast<uint32_t>(width / 8);
-  const x86::Mem memory = At(address, bytes);
+  LoadAt(width, sign, dst, At(address, static_cast<uint32_t>(width / 8)));
+}
+
+void MasmX64::LoadAt(int width, bool sign, Reg dst, const x86::Mem& memory) {
   if (sign) {
     if (width == 32) {
       asm_.movsxd(Machine(dst), memory);
@@ -31,7 +33,10 @@ void MasmX64::Load(int width, bool sign, Reg dst, const Address& address) {
 // Releasing stores are plain stores here: the CPU does not reorder stores.
 // Clobbers: r11.
 void MasmX64::Store(int width, const Address& address, Operand value) {
-  const x86::Mem memory = At(address, static_cast<uint32_t>(width / 8));
+  StoreAt(width, At(address, static_cast<uint32_t>(width / 8)), value, x86::r11);
+}
+
+void MasmX64::StoreAt(int width, const x86::Mem& memory, Operand value, const Gp& temporary) {
   if (!value.is_reg()) {
     // Sign-extended to the width, as eBPF's.
     const int64_t imm = width == 8    ? static_cast<int8_t>(value.imm)
@@ -40,7 +45,7 @@ void MasmX64::Store(int width, const Address& address, Operand value) {
     asm_.mov(memory, asmjit::imm(imm));
     return;
   }
-  const Gp from = Read(value.reg, 64, x86::r11);
+  const Gp from = Read(value.reg, 64, temporary);
   switch (width) {
     case 8:
       asm_.mov(memory, from.r8());
@@ -59,8 +64,15 @@ void MasmX64::Store(int width, const Address& address, Operand value) {
 
 // Clobbers: r9, r10, r11, flags.
 void MasmX64::Atomic(OpKind kind, int width, const Address& address, Reg src, RegSet live) {
-  const x86::Mem memory = At(address, static_cast<uint32_t>(width / 8));
-  const Gp value = Read(src, width, x86::r11);
+  if (kind == OpKind::kAtomicFetchOr || kind == OpKind::kAtomicFetchAnd ||
+      kind == OpKind::kAtomicFetchXor) {
+    FetchLoop(kind, width, address, src, live);
+    return;
+  }
+  AtomicAt(kind, width, At(address, static_cast<uint32_t>(width / 8)), Read(src, width, x86::r11));
+}
+
+void MasmX64::AtomicAt(OpKind kind, int width, const x86::Mem& memory, const Gp& value) {
   switch (kind) {
     case OpKind::kAtomicAdd:
       asm_.lock().add(memory, value);
@@ -85,11 +97,6 @@ void MasmX64::Atomic(OpKind kind, int width, const Address& address, Reg src, Re
       // The CPU leaves the upper half of rax alone when the values are equal.
       if (width == 32) asm_.mov(x86::eax, x86::eax);
       break;
-    case OpKind::kAtomicFetchOr:
-    case OpKind::kAtomicFetchAnd:
-    case OpKind::kAtomicFetchXor:
-      FetchLoop(kind, width, address, src, live);
-      break;
     default:
       SKEP_UNREACHABLE();
   }
@@ -110,6 +117,58 @@ void MasmX64::LoadPacket(int width, Reg index, int32_t offset) {
   static_assert(model::kPacketLoadFailed == ~uint64_t{0});
   asm_.cmp(x86::rax, -1);
   asm_.je(StopLabel());
+}
+
+// Clobbers: r10, r11.
+void MasmX64::LoadFromArena(const model::ArenaView& arena, int width, bool sign, Reg dst,
+                            const Address& address) {
+  const auto bytes = static_cast<uint32_t>(width / 8);
+  asm_.mov(x86::r11d, Machine(address.base, 32));
+  asm_.mov(x86::r10, asmjit::imm(reinterpret_cast<uintptr_t>(arena.base)));
+  LoadAt(width, sign, dst, x86::ptr(x86::r10, x86::r11, 0, address.disp, bytes));
+}
+
+// Leaves the arena's base in r10 and the offset of the address in r11. Returns a label,
+// to be bound, where control goes if the page is not allocated.
+// Clobbers: r9, r10, r11, flags.
+asmjit::Label MasmX64::ArenaPage(const model::ArenaView& arena, const Address& address) {
+  const asmjit::Label skip = asm_.newLabel();
+  asm_.mov(x86::r11d, Machine(address.base, 32));
+  if (address.disp != 0) asm_.add(x86::r11, address.disp);
+  asm_.mov(x86::r10, asmjit::imm(reinterpret_cast<uintptr_t>(arena.pages)));
+  asm_.mov(x86::r9, x86::r11);
+  asm_.sar(x86::r9, model::kArenaPageShift);
+  asm_.cmp(x86::byte_ptr(x86::r10, x86::r9), 0);
+  asm_.short_().je(skip);
+  asm_.mov(x86::r10, asmjit::imm(reinterpret_cast<uintptr_t>(arena.base)));
+  return skip;
+}
+
+// Clobbers: r9, r10, r11, flags.
+void MasmX64::StoreToArena(const model::ArenaView& arena, int width, const Address& address,
+                           Operand value) {
+  const asmjit::Label skip = ArenaPage(arena, address);
+  const auto bytes = static_cast<uint32_t>(width / 8);
+  StoreAt(width, x86::ptr(x86::r10, x86::r11, 0, 0, bytes), value, x86::r9);
+  asm_.bind(skip);
+}
+
+// Clobbers: r9, r10, r11, flags.
+void MasmX64::AtomicInArena(const model::ArenaView& arena, OpKind kind, int width,
+                            const Address& address, Reg src) {
+  const asmjit::Label skip = ArenaPage(arena, address);
+  const auto bytes = static_cast<uint32_t>(width / 8);
+  AtomicAt(kind, width, x86::ptr(x86::r10, x86::r11, 0, 0, bytes), Read(src, width, x86::r9));
+  asm_.bind(skip);
+}
+
+// Clobbers: r11, flags.
+void MasmX64::CastToUser(Reg dst, Reg src, uint64_t upper) {
+  asm_.mov(x86::r11, asmjit::imm(upper));
+  asm_.mov(Machine(dst, 32), Machine(src, 32));
+  asm_.or_(x86::r11, Machine(dst));
+  asm_.test(Machine(dst, 32), Machine(dst, 32));
+  asm_.cmovnz(Machine(dst), x86::r11);
 }
 
 // The CPU has no such instruction: read, compute, and write if nothing changed

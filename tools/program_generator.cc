@@ -42,30 +42,20 @@ std::vector<MapSpec> GeneratedProgramMaps() {
           spec("ring", MapType::kRingbuf, 0, 0, 4096)};
 }
 
-namespace {
-
-Program MakeProgram(const GeneratedProgram& generated, std::shared_ptr<const btf::Btf> btf) {
+Program GeneratedProgram::ToProgram() const {
+  const auto btf = btf::Btf::Parse(FunctionTypes(), btf::Origin::kObjectFile);
+  SKEP_CHECK(btf.has_value());
   ProgramData data;
   data.name = "random";
   data.type = ProgramTypeId::kXdp;
   data.license = "GPL";
-  data.insns = generated.insns;
-  data.subprograms = generated.subprograms;
-  data.btf = std::move(btf);
+  data.insns = insns;
+  data.subprograms = subprograms;
+  data.btf = *btf;
   data.maps = GeneratedProgramMaps();
   Result<Program> program = Program::Create(std::move(data));
   SKEP_CHECK(program.has_value());
   return *std::move(program);
-}
-
-}  // namespace
-
-Program GeneratedProgram::ToProgram() const { return MakeProgram(*this, nullptr); }
-
-Program GeneratedProgram::ToTypedProgram() const {
-  const auto btf = btf::Btf::Parse(FunctionTypes(), btf::Origin::kObjectFile);
-  SKEP_CHECK(btf.has_value());
-  return MakeProgram(*this, *btf);
 }
 
 void ProgramGenerator::Emit(uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm) {

@@ -29,10 +29,8 @@ struct GeneratedProgram {
   // Uses bpf_loop: its functions need types. They have kFunctionType then, of
   // the BTF that FunctionTypes gives.
   bool calls_back = false;
-  // As an XDP program, with the maps.
+  // As an XDP program, with the maps and the types.
   Program ToProgram() const;
-  // With types too: without them, programs that call back are refused.
-  Program ToTypedProgram() const;
 };
 
 inline constexpr uint32_t kFunctionType = 3;  // int f(void)

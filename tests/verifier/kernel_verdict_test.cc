@@ -89,7 +89,7 @@ TEST(KernelVerdict, OfRandomProgramsIsOurs) {
     VerifyOptions options;
     options.rights = Rights::kRoot;
     options.max_processed = kMostInsns;
-    const VerifyOutcome ours = Verify(random.ToTypedProgram(), environment, options);
+    const VerifyOutcome ours = Verify(random.ToProgram(), environment, options);
     if (ours.report.statistics.processed > kMostInsns) {
       ++too_long;
       continue;

@@ -5,8 +5,9 @@
 #ifndef SKEP_TESTS_DATA_RUN_H_
 #define SKEP_TESTS_DATA_RUN_H_
 
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 // What older headers lack.
 #define BPF_MAP_TYPE_ARENA 33

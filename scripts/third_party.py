@@ -4,16 +4,19 @@
 
   third_party.py FOLDER fetch     packages and sources into FOLDER, unpacked
   third_party.py FOLDER build     objects: compiled by clang, or taken out of binaries
-  third_party.py FOLDER score     `skep verify --backend both` on each; a table
+  third_party.py FOLDER score     `skep verify` on each program beside libbpf and the kernel
   third_party.py FOLDER compare   `skep compare` on each; its summary
 
 Fetching calls apt-get (for sources, with deb-src lines in the list of sources); what
-the archive does not hold is named and left out. Judging needs root for bpf(2), and
-/sys/kernel/btf/vmlinux. The sources have licences of their own: keep FOLDER outside
+the archive does not hold is named and left out. Judging needs root for bpf(2),
+libbpf.so.1 and /sys/kernel/btf/vmlinux. "kernel" and "skep" count the programs that each
+accepts; "not judged" those that the kernel's verifier never saw: libbpf or the kernel
+refused what they attach to, or a map. The sources have licences of their own: keep FOLDER outside
 of the repository."""
 
 import argparse
 import collections
+import ctypes
 import dataclasses
 import json
 import os
@@ -239,62 +242,135 @@ def build(folder):
 
 # ---- score -------------------------------------------------------------------
 
-def judge(skep, path, project):
-    """Rows of verdicts, and why there are none."""
-    rows = []
-    result = run(skep, "verify", "--backend", "both", "--json", path, timeout=300)
+class Libbpf:
+    """The kernel's verdict on single programs, loaded by libbpf."""
+
+    STORAGE = {19, 21, 24, 26, 27, 28, 29, 31, 32}  # map types whose max_entries may be 0
+    PERF_EVENT_ARRAY, STACK_TRACE = 4, 7
+    TYPES = {"socket_filter": 1}
+
+    def __init__(self):
+        self.lib = ctypes.CDLL("libbpf.so.1", use_errno=True)
+        for name in ("open_file", "next_program", "next_map"):
+            getattr(self.lib, f"bpf_object__{name}").restype = ctypes.c_void_p
+        for name in ("name", "section_name"):
+            getattr(self.lib, f"bpf_program__{name}").restype = ctypes.c_char_p
+        self.lib.libbpf_set_print(None)
+
+    def each(self, what, opened):
+        at = None
+        while at := getattr(self.lib, f"bpf_object__next_{what}")(
+                ctypes.c_void_p(opened), ctypes.c_void_p(at)):
+            yield ctypes.c_void_p(at)
+
+    def opened(self, path):
+        found = self.lib.bpf_object__open_file(os.fsencode(path), None)
+        return found if found and found < 2 ** 64 - 4096 else None
+
+    def size_maps(self, opened):
+        """As hosts do before they load."""
+        for handle in self.each("map", opened):
+            kind = self.lib.bpf_map__type(handle)
+            if (kind not in self.STORAGE and kind != self.PERF_EVENT_ARRAY
+                    and self.lib.bpf_map__max_entries(handle) == 0):
+                self.lib.bpf_map__set_max_entries(handle, 1)
+            if kind == self.STACK_TRACE and self.lib.bpf_map__value_size(handle) == 0:
+                self.lib.bpf_map__set_value_size(handle, 127 * 8)
+
+    def names(self, path):
+        opened = self.opened(path)
+        if opened is None:
+            return []
+        found = [self.lib.bpf_program__name(p).decode() for p in self.each("program", opened)]
+        self.lib.bpf_object__close(ctypes.c_void_p(opened))
+        return found
+
+    def verdict(self, path, name, type_name):
+        """"accept", "reject", or "error" where the verifier was not reached; and the reason."""
+        opened = self.opened(path)
+        if opened is None:
+            return "error", "libbpf does not open it"
+        self.size_maps(opened)
+        log = ctypes.create_string_buffer(1 << 20)
+        for program in self.each("program", opened):
+            mine = self.lib.bpf_program__name(program).decode() == name
+            self.lib.bpf_program__set_autoload(program, mine)
+            if not mine:
+                continue
+            self.lib.bpf_program__set_log_buf(program, log, ctypes.c_size_t(len(log)))
+            self.lib.bpf_program__set_log_level(program, 1)
+            if self.lib.bpf_program__type(program) == 0 and type_name:
+                self.lib.bpf_program__set_type(program, self.TYPES[type_name])
+        code = self.lib.bpf_object__load(ctypes.c_void_p(opened))
+        self.lib.bpf_object__close(ctypes.c_void_p(opened))
+        if code == 0:
+            return "accept", ""
+        lines = [line for line in log.value.decode(errors="replace").splitlines()
+                 if line and not line.startswith(("processed ", "verification time"))]
+        return ("reject", lines[-1]) if lines else ("error", os.strerror(-code))
+
+
+def skep_rows(skep, path, project):
+    """Rows of skep's verdicts by program, and why there are none."""
+    result = run(skep, "verify", "--json", path, timeout=300)
     try:
         rows = json.loads(result.stdout)
     except ValueError:
-        return [], result.stderr.strip().removeprefix("skep: ")
+        return {}, result.stderr.strip().removeprefix("skep: ")
     for i, row in enumerate(rows):
         if row["type"] != "unspec" or not project.type:
             continue
-        typed = run(skep, "verify", "--backend", "both", "--json", "--type", project.type, "-p",
-                    row["program"], path, timeout=300)
+        typed = run(skep, "verify", "--json", "--type", project.type, "-p", row["program"], path,
+                    timeout=300)
         if typed.stdout.startswith("["):
             rows[i] = json.loads(typed.stdout)[0]
-    return rows, ""
+    return {row["program"]: row for row in rows}, ""
+
+
+def score_object(libbpf, skep, project, path, notes):
+    count = collections.Counter(objects=1)
+    rows, unread = skep_rows(skep, path, project)
+    names = libbpf.names(path)
+    if not names:
+        count["unopened"] = 1  # by libbpf
+    if unread:
+        notes["not read here"].append(f"{project.name} {path.name}: {unread}"
+                                      + ("" if names else " (libbpf neither)"))
+    for name in dict.fromkeys([*names, *rows]):
+        row = rows.get(name, {"verdict": "error", "message": unread or "not listed"})
+        kernel, why = libbpf.verdict(path, name, project.type)
+        ours, count["programs"] = row["verdict"], count["programs"] + 1
+        count["kernel"] += kernel == "accept"
+        count["skep"] += ours == "accept"
+        line = f"{project.name} {path.name} {name}: {ours} here ({row['message']}), " \
+               f"{kernel} ({why})"
+        if kernel == "error":
+            count["not judged"] += 1
+            notes["not judged by the kernel"].append(line)
+        elif (kernel == "accept") == (ours == "accept"):
+            count["alike"] += 1
+        else:
+            notes["verdicts differ"].append(line)
+    return count
 
 
 def score(folder, skep, show):
-    print(f"{'project':22} {'objects':>7} {'unread':>6} {'programs':>8} "
-          f"{'kernel accepts':>14} {'skep accepts':>12} {'alike':>6} {'neither judges':>14}")
-    total, wrong, unread = collections.Counter(), [], []
+    columns = ["objects", "unopened", "programs", "kernel", "skep", "alike", "not judged"]
+    print(f"{'project':22}" + "".join(f"{column:>11}" for column in columns))
+    total, notes, libbpf = collections.Counter(), collections.defaultdict(list), Libbpf()
     for project in PROJECTS:
         count = collections.Counter()
         for path in sorted((folder / "objects" / slug(project)).glob("*.o")):
-            rows, why = judge(skep, path, project)
-            count["objects"] += 1
-            if not rows:
-                count["unread"] += 1
-                unread.append(f"{project.name} {path.name}: {why}")
-            for row in rows:
-                kernel, ours = row["kernel"]["verdict"], row["verdict"]
-                count["programs"] += 1
-                count["kernel"] += kernel == "accept"
-                count["skep"] += ours == "accept"
-                # Linked by neither, or not permitted by this kernel at all.
-                if kernel == "error":
-                    count["neither"] += 1
-                elif kernel == ours or (kernel == "reject" and ours == "error"):
-                    count["alike"] += 1
-                else:
-                    wrong.append(f"{project.name} {path.name} {row['program']}: kernel {kernel}, "
-                                 f"skep {ours}: {row['message']!r} {row['kernel']['message']!r}")
+            count.update(score_object(libbpf, skep, project, path, notes))
         if count["objects"]:
-            print(f"{project.name:22} {count['objects']:7} {count['unread']:6} "
-                  f"{count['programs']:8} {count['kernel']:14} {count['skep']:12} "
-                  f"{count['alike']:6} {count['neither']:14}", flush=True)
+            print(f"{project.name:22}" + "".join(f"{count[c]:11}" for c in columns), flush=True)
         total.update(count)
-    print(f"{'all':22} {total['objects']:7} {total['unread']:6} {total['programs']:8} "
-          f"{total['kernel']:14} {total['skep']:12} {total['alike']:6} {total['neither']:14}")
-    for title, lines in (("verdicts differ", wrong), ("not read", unread)):
-        if lines:
-            print(f"{title}:")
+    print(f"{'all':22}" + "".join(f"{total[c]:11}" for c in columns))
+    for title, lines in sorted(notes.items()):
+        print(f"{title}: {len(lines)}")
         for line in lines[:show]:
-            print("  " + line)
-    return 1 if wrong else 0
+            print("  " + line[:300])
+    return 1 if notes["verdicts differ"] else 0
 
 
 def compare(folder, skep):

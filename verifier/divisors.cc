@@ -52,20 +52,30 @@ bool IsDivision(OpKind kind) {
 }
 
 std::vector<bool> NonzeroDivisors(const Structure& structure) {
-  std::vector<bool> nonzero(structure.insns.size());
-  Registers regs{};
-  size_t next_subprogram = 0;
-  for (size_t i = 0; i < structure.insns.size(); ++i) {
+  const size_t count = structure.insns.size();
+  std::vector<bool> nonzero(count), starts(count), wanted(count);
+  for (const SubprogramInfo& sub : structure.subprograms) {
+    if (sub.start < count) starts[sub.start] = true;
+  }
+  // What registers hold is wanted where a division by one follows without a jump
+  // point between.
+  bool division_follows = false;
+  for (size_t i = count; i-- > 0;) {
     const InsnInfo& info = structure.insns[i];
     if (info.insn.op == Op::kInvalid) continue;  // second slot
-    const auto& subprograms = structure.subprograms;
-    const bool starts =
-        next_subprogram < subprograms.size() && subprograms[next_subprogram].start == i;
-    if (starts) ++next_subprogram;
-    if (starts || info.jump_point) regs.fill(Scalar::Unknown());
     const OpInfo& op = Info(info.insn.op);
-    nonzero[i] = IsDivision(op.kind) && !ContainsZero(Second(info.insn, regs), op.width);
-    Step(info.insn, regs);
+    if (IsDivision(op.kind) && UsesSrcRegister(op.operands)) division_follows = true;
+    wanted[i] = division_follows;
+    if (starts[i] || info.jump_point) division_follows = false;
+  }
+  Registers regs{};
+  for (size_t i = 0; i < count; ++i) {
+    const InsnInfo& info = structure.insns[i];
+    if (info.insn.op == Op::kInvalid) continue;
+    const OpInfo& op = Info(info.insn.op);
+    if (wanted[i] && (starts[i] || info.jump_point)) regs.fill(Scalar::Unknown());
+    if (IsDivision(op.kind)) nonzero[i] = !ContainsZero(Second(info.insn, regs), op.width);
+    if (wanted[i]) Step(info.insn, regs);
   }
   return nonzero;
 }

@@ -105,6 +105,7 @@ bool BasicScalar<kBits>::BitsFromBounds() {
 // rule, Linux assigns. Ours is then the tighter one.)
 template <int kBits>
 bool BasicScalar<kBits>::Normalize() {
+  if (IsUnknown()) return true;  // very common, and nothing follows from it
   if (!BoundsFromBits()) return false;
   if (bits.IsConst()) return true;  // all bounds are that value now
   for (int round = 0; round < 3; ++round) {

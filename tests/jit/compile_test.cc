@@ -41,7 +41,7 @@ TEST(Compile, PadsOnlySoManyLoops) {
 }
 
 TEST(Compile, RefusesWhatItDoesNotKnow) {
-  for (const char* text : {"may_goto +0; r0 = 0; exit", "r0 = addr_space_cast(r1, 0, 1); exit"}) {
+  for (const char* text : {"call kfunc[1][0]; exit", "r0 = btf_id[1][0] ll; exit"}) {
     const auto program = FromText(text);
     const auto code = Compile(program->exec, {});
     ASSERT_FALSE(bool(code)) << text;

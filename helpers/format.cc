@@ -7,8 +7,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include <sys/uio.h>
-#include <unistd.h>
+#include "base/safe_read.h"
 
 namespace skep::helpers {
 namespace {
@@ -27,14 +26,6 @@ bool IsPunct(char c) {
 }
 bool EndsWord(char c) { return c == '\0' || IsSpace(c) || IsPunct(c); }
 bool IsOneOf(char c, std::string_view set) { return c != '\0' && set.find(c) != set.npos; }
-
-// Copies what can be read; the rest of `to` stays as it is. Returns how much.
-size_t ReadSafely(uint64_t address, void* to, size_t bytes) {
-  iovec local{to, bytes};
-  iovec remote{reinterpret_cast<void*>(address), bytes};
-  const ssize_t copied = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
-  return copied < 0 ? 0 : static_cast<size_t>(copied);
-}
 
 // One conversion: flags and width as C has them, and what to convert.
 struct Conversion {
@@ -165,27 +156,11 @@ class Formatter {
     // Cut to what is left of the buffer, with the NUL.
     char text[kArgumentBytes];
     const size_t room = kArgumentBytes - used_ + 1;
-    const size_t read = ReadText(address, text, room);
+    const SafeText found = SafeReadText(address, text, room - 1);
+    const size_t read = found.bad ? 0 : found.length;
     used_ += read;
     PutPadded({text, read}, c);
     return 0;
-  }
-
-  // Reads up to the NUL, at most room - 1 characters; none if the address is
-  // bad before that.
-  static size_t ReadText(uint64_t address, char* text, size_t room) {
-    size_t read = 0;
-    while (read < room - 1) {
-      // Not beyond a page at a time: the next one may not be there.
-      const size_t chunk = std::min<size_t>(room - 1 - read, 256 - (address + read) % 256);
-      const size_t got = ReadSafely(address + read, text + read, chunk);
-      if (const void* nul = std::memchr(text + read, 0, got); nul != nullptr) {
-        return static_cast<size_t>(static_cast<const char*>(nul) - text);
-      }
-      if (got < chunk) return 0;
-      read += got;
-    }
-    return read;
   }
 
   int ConvertPointer(const Conversion& c, uint64_t value) {
@@ -228,7 +203,7 @@ class Formatter {
     const size_t bytes = six ? 16 : 4;
     if (kArgumentBytes - used_ < bytes) return -ENOSPC;
     std::array<uint8_t, 16> address{};
-    if (ReadSafely(value, address.data(), bytes) != bytes) address = {};
+    if (SafeRead(value, address.data(), bytes) != bytes) address = {};
     char text[64];
     size_t length = 0;
     for (size_t i = 0; i < bytes; ++i) {

@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "skep/helper_control.h"
+
 #include "helpers/functions.h"
 
 namespace skep {
@@ -88,6 +90,7 @@ constexpr uint16_t kTrusted = kHelperReturnTrusted;
 constexpr uint16_t kNewPkt = kHelperChangesPacket;
 constexpr uint16_t kAcquire = kHelperAcquires;
 constexpr uint16_t kCallback = kHelperCallsBack;
+constexpr uint16_t kAnyMemory = kHelperAnyMemory;
 }  // namespace traits
 
 namespace programs {

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "skep/helper_control.h"
+
 #include "base/check.h"
 #include "jit/op_shape.h"
 #include "model/helper_entry.h"
@@ -49,8 +51,7 @@ Effect EffectOfCall(const ExecProgram& exec, uint32_t index) {
     case CallKind::kHelper: {
       // A host's helper may look at more than its prototype says.
       const HelperSpec* spec = exec.HelperAt(exec.insns[index]).spec;
-      if (spec == nullptr || spec->id >= kFirstHostHelperId ||
-          (spec->flags & kHelperVariadic) != 0) {
+      if (spec == nullptr || IsHostFunction(*spec) || (spec->flags & kHelperVariadic) != 0) {
         return {kArgs, kClobbered};
       }
       RegSet reads = 0;
@@ -297,7 +298,7 @@ CallKind ClassifyCall(const ExecProgram& exec, uint32_t index) {
   const ExecInsn& insn = exec.insns[index];
   if (Info(insn.op).kind == OpKind::kCallLocal) return CallKind::kFunction;
   const HelperSpec* spec = exec.HelperAt(insn).spec;
-  if (spec == nullptr) return CallKind::kHelper;
+  if (spec == nullptr || IsHostFunction(*spec)) return CallKind::kHelper;
   if (spec->id >= model::kFirstKfuncHelperId && spec->id < kFirstHostHelperId) {
     return ClassifyKfunc(static_cast<model::Kfunc>(spec->id - model::kFirstKfuncHelperId));
   }

@@ -65,6 +65,7 @@ ExecutionContext::~ExecutionContext() {
 
 void ExecutionContext::set_hooks(ExecutionHooks hooks) { extras_->hooks = std::move(hooks); }
 const ExecutionHooks& ExecutionContext::hooks() const { return extras_->hooks; }
+Invocation& ExecutionContext::invocation() { return extras_->invocation; }
 
 void ExecutionContext::set_seed(uint64_t seed) {
   for (uint64_t& word : random_) word = Spread(seed);

@@ -38,11 +38,20 @@ inline constexpr uint32_t kStackBytes = kMaxFrames * kFrameBytes + kMaxTailCalls
 // run ends with it.
 inline constexpr TrapCode kThrown{0xff};
 
+// The arguments of a function that a program was called for.
+struct CalledFunction {
+  const uint64_t* arguments = nullptr;
+  size_t count = 0;
+  const uint64_t* result = nullptr;  // null: it has not returned
+};
+
 // The cold part of an ExecutionContext.
 struct ExecutionExtras {
   // Gives the CPU slot back to the runtime.
   std::function<void()> release_cpu;
   ExecutionHooks hooks;
+  Invocation invocation;
+  const CalledFunction* called = nullptr;  // during Executable::RunCall
   std::string trap_detail;
   std::unique_ptr<std::byte[]> stack;   // kStackBytes, for interpreters
   EpochSlot epoch;                      // entered while a program runs

@@ -6,6 +6,7 @@
 #define SKEP_MODEL_HELPER_ENTRY_H_
 
 #include "skep/helper.h"
+#include "skep/helper_control.h"
 
 #include "model/kfuncs.h"
 
@@ -35,7 +36,7 @@ constexpr uint32_t KfuncHelperId(Kfunc id) {
 // Whether it may call functions of the program or stop the run: those that say so
 // and all that the host brought along.
 constexpr bool MayCallBack(const HelperSpec& spec) {
-  return spec.id >= kFirstHostHelperId || (spec.flags & kHelperCallsBack) != 0;
+  return IsHostFunction(spec) || (spec.flags & kHelperCallsBack) != 0;
 }
 
 }  // namespace skep::model

@@ -61,6 +61,7 @@ struct SkbContext {
   uint32_t local_ip6[4] = {};
   uint32_t remote_port = 0;
   uint32_t local_port = 0;
+  void* flow_keys = nullptr;  // flow dissectors: struct bpf_flow_keys
 };
 
 }  // namespace skep::model

@@ -22,8 +22,22 @@ using Bytes = std::vector<std::byte>;
 
 // Types whose programs run over a packet; the others over a block of bytes.
 constexpr bool TakesPackets(ProgramTypeId type) {
-  return type == ProgramTypeId::kXdp || type == ProgramTypeId::kSocketFilter ||
-         type == ProgramTypeId::kSchedCls || type == ProgramTypeId::kSchedAct;
+  switch (type) {
+    case ProgramTypeId::kXdp:
+    case ProgramTypeId::kSocketFilter:
+    case ProgramTypeId::kSchedCls:
+    case ProgramTypeId::kSchedAct:
+    case ProgramTypeId::kCgroupSkb:
+    case ProgramTypeId::kLwtIn:
+    case ProgramTypeId::kLwtOut:
+    case ProgramTypeId::kLwtXmit:
+    case ProgramTypeId::kLwtSeg6local:
+    case ProgramTypeId::kFlowDissector:
+    case ProgramTypeId::kNetfilter:
+      return true;
+    default:
+      return false;
+  }
 }
 
 // What the program runs over: packets, or one block of context bytes.
@@ -43,6 +57,9 @@ struct EngineRun {
   std::map<uint64_t, uint64_t> retvals;  // r0 by runs
   std::vector<std::string> trace;
   uint64_t trace_dropped = 0;  // lines beyond kMaxTraceLines
+  // What the last run left: the context, or the keys of a flow dissector, in hex;
+  // empty if it could not change them.
+  std::string left;
   double ns_per_run = 0;
   Json maps;
   Json records;

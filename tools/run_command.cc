@@ -161,12 +161,13 @@ class Session {
     RunResult last;
     std::vector<RunResult> results(work.inputs.size());
     std::vector<Bytes> inputs;
+    FlowKeys keys;
     for (uint64_t n = 0; n < options_.repeat && last.ok(); ++n) {
       if (n == 0 || work.inputs.size() > 1) inputs = Copies(executable, work);
       const auto start = Clock::now();
       size_t done = 0;
       for (Bytes& input : inputs) {
-        last = RunOne(context, executable, work, input);
+        last = RunOne(context, executable, work, input, keys);
         results[done++] = last;
         if (!last.ok()) break;
       }
@@ -177,6 +178,11 @@ class Session {
       }
     }
     const std::lock_guard lock(mutex_);
+    if (!work.packets && program_.type() != ProgramTypeId::kMemory && !inputs.empty()) {
+      run.left = Hex(inputs.back().data(), inputs.back().size());
+    } else if (program_.type() == ProgramTypeId::kFlowDissector) {
+      run.left = Hex(reinterpret_cast<const std::byte*>(&keys), sizeof keys);
+    }
     total_ns += spent;
     for (const auto& [value, count] : retvals) run.retvals[value] += count;
     if (run.last.ok()) {
@@ -197,7 +203,11 @@ class Session {
   }
 
   static RunResult RunOne(ExecutionContext& context, const Executable& executable,
-                          const Workload& work, Bytes& input) {
+                          const Workload& work, Bytes& input, FlowKeys& keys) {
+    if (executable.program().type() == ProgramTypeId::kFlowDissector) {
+      keys.flags = 0;
+      return executable.RunFlowDissector(context, input, keys);
+    }
     if (work.packets) return executable.RunPacket(context, {.data = input});
     return executable.RunBytes(context, input);
   }
@@ -221,6 +231,7 @@ Json ToJson(const EngineRun& run, const RunOptions& options, const Program& prog
     json["packets"] = work.inputs.size();
     json["retvals"] = std::move(retvals);
   }
+  if (!run.left.empty()) json[work.packets ? "flow_keys" : "context"] = run.left;
   json["trace"] = run.trace;
   json["maps"] = options.show_maps ? run.maps : Json::object();
   json["records"] = options.show_maps ? run.records : Json::object();
@@ -260,6 +271,7 @@ std::string ToText(const EngineRun& run, const Program& program, const Workload&
     std::snprintf(text, sizeof text, "  returned %lu (%#lx)\n", value, value);
     out += text;
   }
+  if (work.packets && !run.left.empty()) out += "  flow keys: " + run.left + "\n";
   std::snprintf(text, sizeof text, "  %.1f ns a run\n", run.ns_per_run);
   return out + text + run.maps_text;
 }

@@ -249,6 +249,7 @@ bool Verifier::AccessTargetContext(int64_t off, int size, Access access, int val
   Register value = Register::Unknown();
   if (!ReadTargetArgument(off, size, &value)) return refuse();
   if (value.IsPointer() && sign_extend) return refuse();
+  context_bytes_ = std::max(context_bytes_, static_cast<uint32_t>(off + size));
   if (value_reg < 0) return true;
   if (value.MaybeNull()) value.id = NewId();
   reg(value_reg) = value;

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <optional>
 
+#include "skep/helper_control.h"
+
 #include "btf/btf.h"
 #include "model/map_type_info.h"
 #include "verifier/helper_rules.h"
@@ -30,8 +32,11 @@ bool Verifier::CheckHelperAllowed(const DecodedInsn& insn, const HelperSpec** fo
   const HelperSpec* helper = FindCallableHelper(id);
   const bool capable = any->capability == HelperCapability::kNone || allow_ptr_leaks() ||
                        (any->capability == HelperCapability::kBpf && bpf_capable());
-  if (helper == nullptr || !capable) {
-    return Reject(FindingCode::kHelperProgramType, {HelperName(*any), id});
+  if (helper == nullptr || !capable || (helper->flags & kHelperForbidden) != 0) {
+    Reject(FindingCode::kHelperProgramType, {HelperName(*any), id});
+    const bool forbidden = helper != nullptr && (helper->flags & kHelperForbidden) != 0;
+    if (forbidden) findings_.back().advice = "the host forbids it to all programs";
+    return false;
   }
   *found = helper;
   if ((helper->flags & kHelperGplOnly) != 0 && !IsGplCompatible(program_.data().license)) {

@@ -24,9 +24,9 @@ model::AccessKind AccessKindOf(const Register& pointer) {
       return model::AccessKind::kPacket;
     case RegKind::kMapKey:
     case RegKind::kMemory:
+    case RegKind::kFlowKeys:
       return model::AccessKind::kMemory;
     case RegKind::kMapPointer:
-    case RegKind::kFlowKeys:
     case RegKind::kSocket:
     case RegKind::kSockCommon:
     case RegKind::kTcpSock:

@@ -66,7 +66,9 @@ class Runner {
     for (const MapSpec& spec : program_.maps()) maps_.push_back(instance_->FindMap(spec.name));
     SKEP_TRY(executable_, runtime_.PrepareUnverified(program_, Engine::kChecked, maps_));
     type_ = executable_->exec().program_type;
-    if (type_->host == HostContext::kNone) {
+    const bool bytes = type_->host == HostContext::kBytes && type_->fields.empty();
+    const bool flows = type_->id == ProgramTypeId::kFlowDissector;
+    if ((!bytes && !TakesPackets()) || type_->context_by_target || flows) {
       return Error{ErrorCode::kUnsupported,
                    "contexts of type " + std::string(type_->name) + " are not made by this build"};
     }

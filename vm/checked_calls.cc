@@ -88,6 +88,7 @@ class ArgumentCheck {
       case ArgKind::kSockCommon:
       case ArgKind::kSocket:
       case ArgKind::kBtfIdSockCommon:
+        if (value == 0 && (arg.flags & kArgMaybeNull) != 0) return {};
         return "a kind of argument that the checked engine does not know";
     }
     return "unknown argument kind";

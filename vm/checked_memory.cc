@@ -6,9 +6,11 @@
 #define FMT_HEADER_ONLY 1
 #include <fmt/format.h>
 
+#include "skep/engine.h"
 #include "skep/program_type.h"
 
 #include "base/check.h"
+#include "base/memory_access.h"
 #include "model/dynptr.h"
 #include "model/execution_layout.h"
 #include "model/host_context.h"
@@ -20,9 +22,31 @@ namespace {
 
 uint64_t AsNumber(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
-uint64_t HostContextSize(HostContext host) {
-  SKEP_CHECK(host == HostContext::kXdp || host == HostContext::kSkb);
-  return host == HostContext::kXdp ? sizeof(model::XdpContext) : sizeof(model::SkbContext);
+uint64_t HostContextSize(const ProgramType& type) {
+  switch (type.host) {
+    case HostContext::kXdp:
+      return sizeof(model::XdpContext);
+    case HostContext::kSkb:
+      return sizeof(model::SkbContext);
+    case HostContext::kBytes:
+    case HostContext::kNone:
+      break;
+  }
+  // An embedder's structure may be larger than what programs see of it.
+  uint64_t size = type.context_size;
+  for (const ContextField& field : type.fields) {
+    const uint64_t bytes = field.kind == FieldKind::kScalar ? field.size : sizeof(uint64_t);
+    size = std::max(size, field.host_offset + bytes);
+  }
+  return size;
+}
+
+// What the field of this kind holds in a context of bytes; 0 if there is none.
+uint64_t PointerIn(const ProgramType& type, uint64_t context, FieldKind kind) {
+  for (const ContextField& field : type.fields) {
+    if (field.kind == kind) return LoadRelaxed<uint64_t>(context + field.host_offset);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -39,20 +63,24 @@ CheckedMemory::CheckedMemory(const model::ExecProgram& program, ExecutionContext
   if (context_ == 0 && !context_is_block_) {
     context_size_ = 0;  // a callback that runs later has none
   } else if (!context_is_block_) {
-    context_size_ = HostContextSize(program.program_type->host);
+    context_size_ = HostContextSize(*program.program_type);
   } else {
     context_size_ = length != 0 ? length : program.context_bytes;
   }
 }
 
 CheckedMemory::PacketExtent CheckedMemory::packet() const {
-  if (program_->program_type->packet == PacketAccess::kNone || context_is_block_ ||
-      context_ == 0) {
+  if (program_->program_type->packet == PacketAccess::kNone || context_is_block_ || context_ == 0) {
     return {};
   }
   if (program_->program_type->host == HostContext::kXdp) {
     const auto* xdp = reinterpret_cast<const model::XdpContext*>(context_);
     return {AsNumber(xdp->data_meta), AsNumber(xdp->data), AsNumber(xdp->data_end)};
+  }
+  if (program_->program_type->host == HostContext::kBytes) {
+    const ProgramType& type = *program_->program_type;
+    const uint64_t data = PointerIn(type, context_, FieldKind::kPacketData);
+    return {data, data, PointerIn(type, context_, FieldKind::kPacketEnd)};
   }
   const auto* skb = reinterpret_cast<const model::SkbContext*>(context_);
   return {AsNumber(skb->data_meta), AsNumber(skb->data), AsNumber(skb->data_end)};
@@ -61,6 +89,13 @@ CheckedMemory::PacketExtent CheckedMemory::packet() const {
 CheckedMemory::Region CheckedMemory::Packet() const {
   const PacketExtent extent = packet();
   return {extent.meta, extent.end - extent.meta};
+}
+
+// What a flow dissector fills.
+CheckedMemory::Region CheckedMemory::Keys() const {
+  if (program_->type != ProgramTypeId::kFlowDissector || context_ == 0) return {};
+  const auto* skb = reinterpret_cast<const model::SkbContext*>(context_);
+  return {AsNumber(skb->flow_keys), sizeof(FlowKeys)};
 }
 
 uint64_t CheckedMemory::RecordSize(uint64_t address) const {
@@ -147,6 +182,7 @@ bool CheckedMemory::CheckRange(uint64_t address, uint64_t bytes, bool write) con
   }
   const bool packet_writable = PacketIsWritable(program_->program_type->packet);
   if (Packet().Holds(address, bytes)) return !write || packet_writable;
+  if (Keys().Holds(address, bytes)) return true;
   if (context_is_block_ && Region{context_, context_size_}.Holds(address, bytes)) {
     return !write || program_->program_type->context_writable;
   }

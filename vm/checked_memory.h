@@ -96,6 +96,7 @@ class CheckedMemory {
     }
   };
   Region Packet() const;
+  Region Keys() const;
   bool InLent(uint64_t address, uint64_t bytes, bool write) const;
   bool InObjects(uint64_t address, uint64_t bytes) const;
   bool InMaps(uint64_t address, uint64_t bytes, bool write) const;

@@ -12,6 +12,8 @@
 #define FMT_HEADER_ONLY 1
 #include <fmt/format.h>
 
+#include "skep/helper_control.h"
+
 #include "base/check.h"
 #include "btf/btf.h"
 #include "helpers/helper_table.h"
@@ -475,10 +477,20 @@ class Lowering {
       return {};
     }
     const auto index = static_cast<size_t>(spec - input_.environment->helpers.data());
+    if ((spec->flags & kHelperForbidden) != 0) {
+      return Refuse(ErrorCode::kInvalidArgument, slot,
+                    fmt::format("helper {}#{} is forbidden by the host", spec->name, id));
+    }
     if (input_.helpers[index].function == nullptr && id != model::kHelperTailCall) {
       return Refuse(
           ErrorCode::kUnsupported, slot,
           fmt::format("helper {}#{} can be verified but this build cannot run it", spec->name, id));
+    }
+    if (trust_ == Trust::kChecked && (spec->flags & kHelperAnyMemory) != 0) {
+      return Refuse(ErrorCode::kUnsupported, slot,
+                    fmt::format("helper {}#{} reaches any memory of the host, which unverified "
+                                "code may not",
+                                spec->name, id));
     }
     insn.imm = static_cast<int32_t>(index * sizeof(model::HelperEntry));
     return {};

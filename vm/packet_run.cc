@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs over packets and context bytes. What a packet's context holds is what
+// Runs over packets. What a packet's context holds is what
 // Linux's BPF_PROG_TEST_RUN gives on the loopback device (net/bpf/test_run.c,
 // behaviour compared by tests/vm/packet_run_test.cc).
 #include <cstring>
@@ -14,7 +14,6 @@ namespace skep {
 namespace {
 
 constexpr size_t kEthernetHeader = 14;
-constexpr size_t kMaxMemory = size_t{1} << 29;  // Linux's BPF_MAX_VAR_SIZ; what r2 is verified for
 
 // Linux's linux/if_packet.h.
 constexpr uint32_t kPacketHost = 0;
@@ -86,6 +85,20 @@ model::SkbContext MakeSkb(const PacketInput& packet, bool with_mac) {
 
 }  // namespace
 
+// struct bpf_nf_ctx; what the state of the hook holds is not modelled.
+RunResult Executable::RunNetfilter(ExecutionContext& context,
+                                   const PacketInput& packet) const noexcept {
+  if (packet.data.size() < kEthernetHeader) {
+    return BadCall(context, "a packet needs an Ethernet header of 14 bytes");
+  }
+  model::SkbContext skb = MakeSkb(packet, false);
+  struct {
+    const void* state;
+    model::SkbContext* skb;
+  } hook{nullptr, &skb};
+  return Run(context, &hook);
+}
+
 RunResult Executable::RunPacket(ExecutionContext& context,
                                 const PacketInput& packet) const noexcept {
   switch (exec_->program_type->host) {
@@ -97,30 +110,21 @@ RunResult Executable::RunPacket(ExecutionContext& context,
       if (packet.data.size() < kEthernetHeader) {
         return BadCall(context, "a packet needs an Ethernet header of 14 bytes");
       }
+      if (program_.type() == ProgramTypeId::kFlowDissector) {
+        return BadCall(context, "flow dissectors are run by RunFlowDissector");
+      }
       const bool with_mac = program_.type() == ProgramTypeId::kSchedCls ||
                             program_.type() == ProgramTypeId::kSchedAct;
       model::SkbContext skb = MakeSkb(packet, with_mac);
       return Run(context, &skb);
     }
     case HostContext::kBytes:
+      if (program_.type() == ProgramTypeId::kNetfilter) return RunNetfilter(context, packet);
+      break;
     case HostContext::kNone:
       return BadCall(context, "programs of this type do not take packets");
   }
   return BadCall(context, "programs of this type do not take packets");
-}
-
-RunResult Executable::RunBytes(ExecutionContext& context,
-                               std::span<std::byte> bytes) const noexcept {
-  if (!exec_->program_type->fields.empty()) {
-    return BadCall(context, "programs of this type take packets, not context bytes");
-  }
-  if (bytes.size() < exec_->context_bytes) {
-    return BadCall(context, "the context has fewer bytes than the program accesses");
-  }
-  if (bytes.size() > kMaxMemory) {
-    return BadCall(context, "more than 536870912 bytes, which the verifier's ranges do not hold");
-  }
-  return Run(context, bytes.data(), bytes.size());
 }
 
 }  // namespace skep

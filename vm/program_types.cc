@@ -128,7 +128,9 @@ constexpr KindColumn Kernel(std::string_view structure) {
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"
 #define SKEP_HOST_Xdp(member) offsetof(model::XdpContext, member)
 #define SKEP_HOST_Skb(member) offsetof(model::SkbContext, member)
-#define SKEP_HOST_None 0
+#define SKEP_HOST_Same kSameOffset
+
+constexpr size_t kSameOffset = 0xffff;
 
 constexpr size_t CountFields(Layouts layout) {
   size_t n = 0;
@@ -142,26 +144,27 @@ constexpr auto MakeFields() {
   using enum FieldKind;
   std::array<ContextField, CountFields(layout)> fields{};
   size_t n = 0;
-#define SKEP_FIELD(layouts, field, at, bytes, kind_column, load, store, host) \
-  if (((layouts)&layout) != 0) {                                              \
-    constexpr KindColumn kKind = kind_column;                                 \
-    fields[n++] = ContextField{#field,                                        \
-                               at,                                            \
-                               bytes,                                         \
-                               kKind.kind,                                    \
-                               AccessBits(Accesses::k##load, bytes),          \
-                               AccessBits(Accesses::k##store, bytes),         \
-                               static_cast<uint16_t>(SKEP_HOST_##host),       \
-                               kKind.structure,                               \
-                               RightsFor(Accesses::k##load),                  \
-                               RightsFor(Accesses::k##store)};                \
+#define SKEP_FIELD(layouts, field, at, bytes, kind_column, load, store, host)           \
+  if (((layouts)&layout) != 0) {                                                        \
+    constexpr KindColumn kKind = kind_column;                                           \
+    fields[n++] = ContextField{                                                         \
+        #field,                                                                         \
+        at,                                                                             \
+        bytes,                                                                          \
+        kKind.kind,                                                                     \
+        AccessBits(Accesses::k##load, bytes),                                           \
+        AccessBits(Accesses::k##store, bytes),                                          \
+        static_cast<uint16_t>(SKEP_HOST_##host == kSameOffset ? at : SKEP_HOST_##host), \
+        kKind.structure,                                                                \
+        RightsFor(Accesses::k##load),                                                   \
+        RightsFor(Accesses::k##store)};                                                 \
   }
 #include "vm/context_fields.def"
   return fields;
 }
 #undef SKEP_HOST_Xdp
 #undef SKEP_HOST_Skb
-#undef SKEP_HOST_None
+#undef SKEP_HOST_Same
 #pragma GCC diagnostic pop
 
 template <Layouts layout>

@@ -34,6 +34,47 @@ Error Invalid(std::string message) {
   return Error{ErrorCode::kInvalidArgument, std::move(message), 22};
 }
 
+bool IsBuiltin(uint32_t id) {
+  const auto table = HelperTable();
+  return std::any_of(table.begin(), table.end(), [=](const HelperSpec& h) { return h.id == id; });
+}
+
+Result<void> CheckControl(const RuntimeOptions& options) {
+  for (size_t i = 0; i < options.replaced_helpers.size(); ++i) {
+    const HelperReplacement& replacement = options.replaced_helpers[i];
+    const std::string which = "helper " + std::to_string(replacement.id);
+    if (!IsBuiltin(replacement.id)) return Invalid(which + " is none of Linux's to replace");
+    if (replacement.id == model::kHelperTailCall) {
+      return Invalid(which + " (tail_call) cannot be replaced: engines make tail calls themselves");
+    }
+    if (replacement.function == nullptr) return Invalid(which + " is replaced by no function");
+    for (size_t k = 0; k < i; ++k) {
+      if (options.replaced_helpers[k].id == replacement.id) {
+        return Invalid(which + " is replaced twice");
+      }
+    }
+  }
+  for (const uint32_t id : options.forbidden_helpers) {
+    if (!IsBuiltin(id)) return Invalid("helper " + std::to_string(id) + " is none of Linux's");
+  }
+  return {};
+}
+
+// What the host says of Linux's helpers.
+void ApplyControl(const RuntimeOptions& options, std::vector<HelperSpec>& helpers) {
+  for (HelperSpec& helper : helpers) {
+    for (const HelperReplacement& replacement : options.replaced_helpers) {
+      if (replacement.id != helper.id) continue;
+      helper.function = replacement.function;
+      helper.flags = static_cast<uint16_t>(helper.flags | kHelperReplaced);
+    }
+    if (std::find(options.forbidden_helpers.begin(), options.forbidden_helpers.end(), helper.id) !=
+        options.forbidden_helpers.end()) {
+      helper.flags = static_cast<uint16_t>(helper.flags | kHelperForbidden);
+    }
+  }
+}
+
 Result<void> CheckHostTables(const RuntimeOptions& options) {
   for (const HelperSpec& helper : options.helpers) {
     const std::string name(helper.name);
@@ -51,6 +92,7 @@ Result<void> CheckHostTables(const RuntimeOptions& options) {
       }
     }
   }
+  SKEP_TRY_VOID(CheckControl(options));
   for (const ProgramType& type : options.program_types) {
     if (static_cast<uint32_t>(type.id) < kFirstHostProgramType) {
       return Invalid("program type '" + std::string(type.name) + "' has id " +
@@ -134,6 +176,7 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(RuntimeOptions options) {
   state->on_callback_context = std::move(options.on_callback_context);
   const auto builtin = HelperTable();
   state->helpers.assign(builtin.begin(), builtin.end());
+  ApplyControl(options, state->helpers);
   std::sort(options.helpers.begin(), options.helpers.end(),
             [](const HelperSpec& a, const HelperSpec& b) { return a.id < b.id; });
   state->helpers.insert(state->helpers.end(), options.helpers.begin(), options.helpers.end());

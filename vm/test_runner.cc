@@ -195,9 +195,21 @@ class Runner {
       case ProgramTypeId::kSocketFilter:
       case ProgramTypeId::kSchedCls:
       case ProgramTypeId::kSchedAct:
+      case ProgramTypeId::kCgroupSkb:
+      case ProgramTypeId::kLwtIn:
+      case ProgramTypeId::kLwtOut:
+      case ProgramTypeId::kLwtXmit:
+      case ProgramTypeId::kLwtSeg6local:
+      case ProgramTypeId::kNetfilter:
         if (!file_.memory) memory.assign(64, std::byte{0});
         run.result = (*executable)->RunPacket(**context, {.data = memory});
         break;
+      case ProgramTypeId::kFlowDissector: {
+        if (!file_.memory) memory.assign(64, std::byte{0});
+        FlowKeys keys;
+        run.result = (*executable)->RunFlowDissector(**context, memory, keys);
+        break;
+      }
       default:
         if (!file_.memory) memory.assign((*executable)->min_context_bytes(), std::byte{0});
         run.result = (*executable)->RunBytes(**context, memory);

@@ -44,6 +44,24 @@ struct PacketInput {
   uint32_t rx_queue_index = 0;
 };
 
+// struct bpf_flow_keys.
+struct FlowKeys {
+  uint16_t nhoff = 0;
+  uint16_t thoff = 0;
+  uint16_t addr_proto = 0;
+  uint8_t is_frag = 0;
+  uint8_t is_first_frag = 0;
+  uint8_t is_encap = 0;
+  uint8_t ip_proto = 0;
+  uint16_t n_proto = 0;
+  uint16_t sport = 0;
+  uint16_t dport = 0;
+  uint32_t addresses[8] = {};  // ipv4: source, destination; ipv6: four words each
+  uint32_t flags = 0;          // also what the program is asked for
+  uint32_t flow_label = 0;
+};
+static_assert(sizeof(FlowKeys) == 56);
+
 // Threads: Run may be called from many threads at once, each with a context of
 // its own. Lifetime: shared_ptr; keeps its maps and code alive. The Runtime
 // must outlive it.
@@ -62,8 +80,23 @@ class SKEP_EXPORT Executable {
   // only: others trap with kBadCall.
   RunResult RunPacket(ExecutionContext& context, const PacketInput& packet) const noexcept;
   // Runs over bytes laid out as programs see the context (or the memory of
-  // kMemory programs). Returns kBadCall if they are fewer than the type needs.
-  RunResult RunBytes(ExecutionContext& context, std::span<std::byte> bytes) const noexcept;
+  // kMemory programs). Returns kBadCall if they are fewer than the program looks
+  // at. What programs store into the context is there afterwards. Pointers in the
+  // context are not the host's to give: sockets and kernel objects are null, and
+  // the packet, message or option value is `data`.
+  RunResult RunBytes(ExecutionContext& context, std::span<std::byte> bytes,
+                     std::span<std::byte> data = {}) const noexcept;
+  // Calls a program that Linux calls with the arguments of a function (tracing,
+  // struct_ops, lsm, raw_tracepoint), at most 12, each widened to 64 bits, and the
+  // function's result where there is one already (fexit, fmod_ret). Returns
+  // kBadCall if they are fewer than the program looks at.
+  RunResult RunCall(ExecutionContext& context, std::span<const uint64_t> arguments,
+                    std::optional<uint64_t> result = std::nullopt) const noexcept;
+  // Runs a flow_dissector over a frame from its Ethernet header on, as
+  // BPF_PROG_TEST_RUN does, and leaves what it found in `keys`. Others trap with
+  // kBadCall.
+  RunResult RunFlowDissector(ExecutionContext& context, std::span<std::byte> frame,
+                             FlowKeys& keys) const noexcept;
 
   Engine engine() const { return engine_; }
   const Program& program() const { return program_; }
@@ -84,6 +117,9 @@ class SKEP_EXPORT Executable {
   using RunFunction = RunResult (*)(const Executable&, ExecutionContext&, void*, uint64_t) noexcept;
   Executable(Engine engine, Program program, std::shared_ptr<const model::ExecProgram> exec);
   friend struct TailTargetAccess;  // vm/executable.cc
+  RunResult RunNetfilter(ExecutionContext& context, const PacketInput& packet) const noexcept;
+  RunResult RunFields(ExecutionContext& context, std::span<std::byte> bytes,
+                      std::span<std::byte> data) const noexcept;
 
   RunFunction run_ = nullptr;
   Engine engine_;

@@ -11,11 +11,11 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "skep/execution_hooks.h"
 #include "skep/export.h"
 #include "skep/result.h"
 
@@ -48,15 +48,6 @@ struct RunResult {
   bool ok() const { return trap == TrapCode::kNone; }
 };
 
-// What a host may replace. Each is called on the running thread, must not
-// throw, and must not run programs on the same context.
-struct ExecutionHooks {
-  // A line that bpf_trace_printk printed, without a newline added.
-  std::function<void(std::string_view)> trace;
-  // Nanoseconds of the given clockid_t; empty: clock_gettime.
-  std::function<uint64_t(int)> clock;
-};
-
 class SKEP_EXPORT ExecutionContext {
  public:
   ~ExecutionContext();
@@ -76,6 +67,8 @@ class SKEP_EXPORT ExecutionContext {
 
   void set_hooks(ExecutionHooks hooks);
   const ExecutionHooks& hooks() const;
+  // What helpers tell of how programs are called, and what they leave behind.
+  Invocation& invocation();
   // Makes get_prandom_u32 repeatable.
   void set_seed(uint64_t seed);
 

@@ -29,6 +29,7 @@
 #include "skep/execution_context.h"
 #include "skep/export.h"
 #include "skep/helper.h"
+#include "skep/helper_control.h"
 #include "skep/map.h"
 #include "skep/program.h"
 #include "skep/program_type.h"
@@ -42,6 +43,12 @@ struct RuntimeOptions {
   uint32_t cpu_slots = 0;
   // Added to Linux's. Ids from kFirstHostHelperId; names must be new.
   std::vector<HelperSpec> helpers;
+  // What Linux's helpers do here. The prototype stays, and the function must keep
+  // to it: what it returns and writes is what the verifier takes for granted of
+  // Linux's. Not for tail_call, which engines do themselves.
+  std::vector<HelperReplacement> replaced_helpers;
+  // Ids of helpers that no program may call; the verifier says so.
+  std::vector<uint32_t> forbidden_helpers;
   // The embedder's own; ids from kFirstHostProgramType.
   std::vector<ProgramType> program_types;
   // Gets each context that the runtime makes for callbacks of timers and work
@@ -66,7 +73,8 @@ class Instance;
 
 class SKEP_EXPORT Runtime {
  public:
-  // Fails with kInvalidArgument if the options' helpers or types clash.
+  // Fails with kInvalidArgument if the options' helpers or types clash, or name a
+  // helper to replace or to forbid that there is not.
   static Result<std::unique_ptr<Runtime>> Create(RuntimeOptions options);
   ~Runtime();
   Runtime(const Runtime&) = delete;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Helpers beside the running kernel's: a small program calls the helper over
 // the bytes of a map; ours is called directly over the same bytes.
+#include "tests/helpers/helper_kernel.h"
+
 #include <cstring>
 #include <random>
 #include <string>
@@ -8,91 +10,16 @@
 
 #include <gtest/gtest.h>
 
-#include "base/epoch.h"
 #include "helpers/functions.h"
 #include "helpers/helper_table.h"
-#include "model/execution_layout.h"
 #include "tests/support/bpf_syscall.h"
 
 namespace skep {
 namespace {
 
 using test::Fd;
-using test::Insns;
-
-constexpr uint32_t kSchedCls = 3;
-
-std::unique_ptr<ExecutionContext> Context(EpochDomain& domain) {
-  return model::ExecutionLayout::Create(0, domain, [] {});
-}
-
-// One element of bytes, in the kernel and here.
-class Memory {
- public:
-  explicit Memory(uint32_t size, bool frozen = false, std::string_view text = {})
-      : bytes_(size), map_(test::KernelMapCreate(Spec(size, frozen))) {
-    if (!text.empty()) std::memcpy(bytes_.data(), text.data(), text.size());
-    if (!text.empty() || frozen) Push();
-    if (frozen) {
-      EXPECT_EQ(test::KernelMapFreeze(map_), 0);
-    }
-  }
-  void Push() {
-    const uint32_t key = 0;
-    EXPECT_EQ(test::KernelMapUpdate(map_, &key, bytes_.data()), 0);
-  }
-  std::vector<std::byte> Theirs() const {
-    const uint32_t key = 0;
-    std::vector<std::byte> out(bytes_.size());
-    EXPECT_EQ(test::KernelMapLookup(map_, &key, out.data()), 0);
-    return out;
-  }
-  const std::vector<std::byte>& ours() const { return bytes_; }
-  std::byte* data() { return bytes_.data(); }
-  uint64_t address(uint32_t offset = 0) const {
-    return reinterpret_cast<uint64_t>(bytes_.data() + offset);
-  }
-  const Fd& map() const { return map_; }
-
- private:
-  static MapSpec Spec(uint32_t size, bool frozen) {
-    MapSpec spec;
-    spec.type = MapType::kArray;
-    spec.key_size = 4;
-    spec.value_size = size;
-    spec.max_entries = 1;
-    spec.flags = frozen ? uint32_t{kMapRdonlyProg} : 0;
-    return spec;
-  }
-  std::vector<std::byte> bytes_;
-  Fd map_;
-};
-
-class HelperBesideKernel : public testing::Test {
- protected:
-  void SetUp() override {
-    if (const std::string why = test::WhyNoKernel(); !why.empty()) GTEST_SKIP() << why;
-  }
-
-  // Runs the instructions; the program stores the helper's r0 at offset 0 of
-  // `result`, which is returned.
-  static uint64_t Run(const Insns& before, int32_t helper, const Memory& result) {
-    const Insns program =
-        test::Join({before, test::CallHelper(helper), test::LoadMapValue(1, result.map(), 0),
-                    test::StoreReg(1, 0, 0), test::Mov(0, 0), test::Exit()});
-    std::string log;
-    const Fd fd = test::KernelProgramLoad(kSchedCls, program, &log);
-    EXPECT_TRUE(fd.ok()) << fd.get() << log;
-    uint32_t r0 = 0;
-    EXPECT_EQ(test::KernelProgramRun(fd, &r0), 0);
-    uint64_t value = 0;
-    std::memcpy(&value, result.Theirs().data(), sizeof value);
-    return value;
-  }
-
-  EpochDomain domain_;
-  std::unique_ptr<ExecutionContext> context_ = Context(domain_);
-};
+using test::HelperBesideKernel;
+using test::Memory;
 
 // ---- numbers ------------------------------------------------------------------
 
@@ -262,6 +189,62 @@ TEST_F(HelperBesideKernel, SnprintfFormatsAlike) {
         const auto bytes = out.Theirs();
         ASSERT_EQ(our_text, std::string(reinterpret_cast<const char*>(bytes.data()))) << format;
       }
+    }
+  }
+}
+
+// One conversion that Linux takes, of the kinds whose text does not depend on
+// where the kernel lies.
+std::string RandomConversion(std::mt19937& random) {
+  const std::string_view flags[] = {"", "", "", "0", "-", "+", " ", "-0", "+0", "0 ", "-+"};
+  const std::string_view widths[] = {"", "", "1", "3", "9", "17", "33", "70"};
+  const std::string_view kinds[] = {"d",  "i",  "u",   "x",   "X",   "ld",  "li",  "lu",
+                                    "lx", "lX", "lld", "lli", "llu", "llx", "llX", "c",
+                                    "px", "ps", "pS",  "pB",  "d",   "llx"};
+  std::string out = "%";
+  out += flags[random() % std::size(flags)];
+  out += widths[random() % std::size(widths)];
+  return out += kinds[random() % std::size(kinds)];
+}
+
+TEST_F(HelperBesideKernel, SnprintfFormatsGeneratedFormatsAlike) {
+  std::mt19937_64 numbers(3);
+  std::mt19937 random(4);
+  const std::string_view between[] = {"", "|", " ", "a", "%%", ", ", "\n", "9"};
+  for (int i = 0; i < 400; ++i) {
+    std::string format;
+    const uint32_t count = random() % 12 + 1;
+    for (uint32_t k = 0; k < count && format.size() < 100; ++k) {
+      format += RandomConversion(random);
+      // What follows %p and its forms may be part of them: a word ends there.
+      format += format.back() == 'c' || format.find("p") == format.npos
+                    ? between[random() % std::size(between)]
+                    : "|";
+    }
+    Memory fmt(128, true, format), arguments(96);
+    for (uint32_t k = 0; k < 12; ++k) {
+      // No address of the kernel's, which has names for its own.
+      const uint64_t value = numbers() >> (random() % 64) & 0x7fffffffffffffff;
+      const uint64_t small = random() % 3 == 0 ? random() % 300 : value;
+      std::memcpy(arguments.data() + k * 8, &small, 8);
+    }
+    arguments.Push();
+    for (const uint32_t room : {1000u, 20u, 0u}) {
+      Memory out(1024), result(8);
+      std::memset(out.data(), 'z', 1024);
+      out.Push();
+      const uint64_t theirs = Run(
+          test::Join({test::LoadMapValue(1, out.map(), 0), test::Mov(2, static_cast<int32_t>(room)),
+                      test::LoadMapValue(3, fmt.map(), 0),
+                      test::LoadMapValue(4, arguments.map(), 0), test::Mov(5, 96)}),
+          165, result);
+      const uint64_t ours =
+          helpers::Snprintf(out.address(), room, fmt.address(), arguments.address(), 96, *context_);
+      ASSERT_EQ(static_cast<int64_t>(ours), static_cast<int64_t>(theirs)) << format;
+      const auto bytes = out.Theirs();
+      ASSERT_EQ(std::string(reinterpret_cast<const char*>(out.data()), 1024),
+                std::string(reinterpret_cast<const char*>(bytes.data()), 1024))
+          << format << " room " << room;
     }
   }
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Helpers whose results depend on the process: clocks, identity, callbacks, and
 // what they hand to hooks.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -14,7 +17,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "skep/btf.h"
 #include "skep/helper.h"
+#include "skep/runtime.h"
 
 #include "helpers/functions.h"
 #include "model/execution_layout.h"
@@ -54,9 +59,8 @@ TEST_F(RuntimeHelpers, ReadTheClocksTheyAreNamedFor) {
     EXPECT_LE(time, Now(clock));
   }
   // A host's clock takes their place.
-  context_->set_hooks({.trace = nullptr, .clock = [](int clock) {
-                         return uint64_t{1000} + static_cast<uint64_t>(clock);
-                       }});
+  context_->set_hooks(
+      {.clock = [](int clock) { return uint64_t{1000} + static_cast<uint64_t>(clock); }});
   for (const auto& [helper, clock] : clocks) {
     EXPECT_EQ(Call(helper), 1000u + static_cast<uint64_t>(clock));
   }
@@ -110,8 +114,7 @@ TEST_F(RuntimeHelpers, CutAndPadTheNameOfTheThread) {
 
 TEST_F(RuntimeHelpers, GiveTraceLinesToTheHook) {
   std::vector<std::string> lines;
-  context_->set_hooks(
-      {.trace = [&](std::string_view line) { lines.emplace_back(line); }, .clock = nullptr});
+  context_->set_hooks({.trace = [&](std::string_view line) { lines.emplace_back(line); }});
   const char format[] = "%d of %s\n";
   EXPECT_EQ(Call(&helpers::TracePrintk, Address(format), sizeof format, 3, Address("seven")), 11u);
   const uint64_t arguments[] = {1, Address("two")};
@@ -152,6 +155,193 @@ TEST_F(RuntimeHelpers, LoopRunsUntilTheCallbackStopsIt) {
   EXPECT_EQ(Call(&helpers::Loop, 0, 77, Address(&calls)), 0u);
   EXPECT_EQ(static_cast<int64_t>(Call(&helpers::Loop, (1u << 23) + 1, 77, 0)), -E2BIG);
   EXPECT_EQ(static_cast<int64_t>(Call(&helpers::Loop, 1, 77, 0, 1)), -EINVAL);
+}
+
+// ---- what the host says --------------------------------------------------------
+
+int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
+
+TEST_F(RuntimeHelpers, SayWhatTheHostSaysOfIdentity) {
+  context_->set_hooks({.pid_tgid = [] { return uint64_t{7} << 32 | 9; },
+                       .uid_gid = [] { return uint64_t{11}; },
+                       .comm = [] { return std::string("a name of more than 16 bytes"); },
+                       .cgroup_id = [](int level) { return static_cast<uint64_t>(100 + level); },
+                       .cgroup_classid = [] { return 5u; }});
+  EXPECT_EQ(Call(&helpers::GetCurrentPidTgid), uint64_t{7} << 32 | 9);
+  EXPECT_EQ(Call(&helpers::GetCurrentUidGid), 11u);
+  char name[20];
+  EXPECT_EQ(Call(&helpers::GetCurrentComm, Address(name), sizeof name), 0u);
+  EXPECT_STREQ(name, "a name of more ");
+  EXPECT_EQ(Call(&helpers::GetCurrentCgroupId), 99u);
+  EXPECT_EQ(Call(&helpers::GetCurrentAncestorCgroupId, 3), 103u);
+  EXPECT_EQ(Call(&helpers::GetCurrentAncestorCgroupId, ~uint64_t{0}), 0u);
+  EXPECT_EQ(Call(&helpers::GetCgroupClassid), 5u);
+}
+
+// Nothing reaches out of a run unless the host says how.
+TEST_F(RuntimeHelpers, ReachOutOfTheRunOnlyThroughTheHost) {
+  uint64_t target = 1;
+  const uint64_t value = 2;
+  EXPECT_EQ(Signed(Call(&helpers::SendSignal, 9)), -EPERM);
+  EXPECT_EQ(Signed(Call(&helpers::SendSignalThread, 9)), -EPERM);
+  EXPECT_EQ(Signed(Call(&helpers::ProbeWriteUser, Address(&target), Address(&value), 8)), -EPERM);
+  EXPECT_EQ(target, 1u);
+  EXPECT_EQ(Signed(Call(&helpers::SysBpf, 0, Address(&value), 8)), -EPERM);
+  EXPECT_EQ(Signed(Call(&helpers::SysClose, 3)), -EPERM);
+  const char symbol[] = "jiffies";
+  EXPECT_EQ(Signed(Call(&helpers::KallsymsLookupName, Address(symbol), sizeof symbol, 0,
+                        Address(&target))),
+            -EPERM);
+  EXPECT_EQ(target, 0u);
+  EXPECT_EQ(Signed(Call(&helpers::BtfFindByNameKind, Address(symbol), sizeof symbol, 4)), -ENOENT);
+
+  std::vector<std::pair<uint32_t, bool>> signals;
+  context_->set_hooks(
+      {.send_signal =
+           [&](uint32_t signal, bool to_thread) {
+             signals.emplace_back(signal, to_thread);
+             return 0;
+           },
+       .write_memory =
+           [](uint64_t address, std::span<const std::byte> bytes) {
+             std::memcpy(reinterpret_cast<void*>(address), bytes.data(), bytes.size());
+             return 0;
+           },
+       .sys_close = [](int fd) { return -fd; },
+       .find_type = [](std::string_view name,
+                       uint32_t kind) { return static_cast<int64_t>(name.size() + kind); },
+       .find_symbol =
+           [](std::string_view name, uint64_t& address) {
+             address = name.size();
+             return 0;
+           }});
+  EXPECT_EQ(Call(&helpers::SendSignal, 9), 0u);
+  EXPECT_EQ(Call(&helpers::SendSignalThread, 10), 0u);
+  EXPECT_EQ(signals, (std::vector<std::pair<uint32_t, bool>>{{9, false}, {10, true}}));
+  EXPECT_EQ(Call(&helpers::ProbeWriteUser, Address(&target), Address(&value), 8), 0u);
+  EXPECT_EQ(target, 2u);
+  EXPECT_EQ(Signed(Call(&helpers::SysClose, 3)), -3);
+  EXPECT_EQ(Call(&helpers::BtfFindByNameKind, Address(symbol), sizeof symbol, 4), 11u);
+  EXPECT_EQ(Call(&helpers::KallsymsLookupName, Address(symbol), sizeof symbol, 0, Address(&target)),
+            0u);
+  EXPECT_EQ(target, 7u);
+  EXPECT_EQ(Signed(Call(&helpers::KallsymsLookupName, Address(symbol), 3, 0, Address(&target))),
+            -EINVAL);
+}
+
+TEST_F(RuntimeHelpers, CutStacksAsLinuxDoes) {
+  uint64_t out[4] = {9, 9, 9, 9};
+  EXPECT_EQ(Signed(Call(&helpers::GetStack, 0, Address(out), 32, 0)), -EFAULT);
+  EXPECT_EQ(out[0], 0u);
+  context_->set_hooks({.stack = [](std::span<uint64_t> to, bool user) {
+    const uint64_t frames[] = {10, 11, 12, user ? 13u : 14u};
+    const size_t n = std::min<size_t>(to.size(), 4);
+    std::copy_n(frames, n, to.begin());
+    return static_cast<int>(n);
+  }});
+  EXPECT_EQ(Call(&helpers::GetStack, 0, Address(out), 24, 1 | 256), 24u);
+  EXPECT_EQ((std::vector<uint64_t>(out, out + 3)), (std::vector<uint64_t>{11, 12, 13}));
+  EXPECT_EQ(Call(&helpers::GetStack, 0, Address(out), 32, 2), 16u);
+  EXPECT_EQ((std::vector<uint64_t>(out, out + 4)), (std::vector<uint64_t>{12, 14, 0, 0}));
+  EXPECT_EQ(Signed(Call(&helpers::GetStack, 0, Address(out), 32, 5)), -EFAULT);
+  EXPECT_EQ(Signed(Call(&helpers::GetStack, 0, Address(out), 31, 0)), -EINVAL);
+  EXPECT_EQ(Signed(Call(&helpers::GetStack, 0, Address(out), 32, 1u << 11)), -EINVAL);
+}
+
+TEST_F(RuntimeHelpers, ReadBranchRecordsOfTheHost) {
+  std::array<std::byte, 48> out{};
+  EXPECT_EQ(Signed(Call(&helpers::ReadBranchRecords, 0, Address(out.data()), 48, 0)), -ENOENT);
+  context_->set_hooks({.branches = [](std::span<std::byte> to) {
+    if (!to.empty()) to[0] = std::byte{3};
+    return 72;
+  }});
+  EXPECT_EQ(Call(&helpers::ReadBranchRecords, 0, 0, 0, 1), 72u);
+  EXPECT_EQ(Call(&helpers::ReadBranchRecords, 0, Address(out.data()), 48, 0), 48u);
+  EXPECT_EQ(out[0], std::byte{3});
+  EXPECT_EQ(Signed(Call(&helpers::ReadBranchRecords, 0, Address(out.data()), 47, 0)), -EINVAL);
+  EXPECT_EQ(Signed(Call(&helpers::ReadBranchRecords, 0, Address(out.data()), 48, 2)), -EINVAL);
+}
+
+TEST_F(RuntimeHelpers, ReadCountersOfTheHost) {
+  MapSpec spec;
+  spec.type = MapType::kPerfEventArray;
+  spec.name = "events";
+  spec.key_size = spec.value_size = 4;
+  spec.max_entries = 4;
+  auto runtime = *Runtime::Create({});
+  const auto map = *runtime->CreateMap(spec);
+  const uint64_t events = Address(map.get());
+  PerfValue value{9, 9, 9};
+  const auto read_value = [&](uint64_t flags, uint64_t size = sizeof(PerfValue)) {
+    return Signed(Call(&helpers::PerfEventReadValue, events, flags, Address(&value), size));
+  };
+  EXPECT_EQ(Signed(Call(&helpers::PerfEventRead, events, 0)), -ENOENT);
+  EXPECT_EQ(read_value(0), -ENOENT);
+  EXPECT_EQ(value.counter, 0u);  // zeroed with the error
+  EXPECT_EQ(Signed(Call(&helpers::PerfProgReadValue, 0, Address(&value), sizeof value)), -EINVAL);
+  context_->set_hooks({.perf_read =
+                           [](std::string_view name, uint64_t index, PerfValue& out) {
+                             out = {name.size() + index, 2, 3};
+                             return 0;
+                           },
+                       .perf_self =
+                           [](PerfValue& out) {
+                             out = {5, 6, 7};
+                             return 0;
+                           }});
+  EXPECT_EQ(Call(&helpers::PerfEventRead, events, 2), 8u);
+  EXPECT_EQ(Call(&helpers::PerfEventRead, events, 0xffffffff), 9u);  // this CPU: slot 3
+  EXPECT_EQ(Signed(Call(&helpers::PerfEventRead, events, 4)), -E2BIG);
+  EXPECT_EQ(Signed(Call(&helpers::PerfEventRead, events, uint64_t{1} << 32)), -EINVAL);
+  EXPECT_EQ(read_value(1), 0);
+  EXPECT_EQ(value.counter, 7u);
+  EXPECT_EQ(value.running, 3u);
+  EXPECT_EQ(read_value(1, 16), -EINVAL);
+  EXPECT_EQ(Call(&helpers::PerfProgReadValue, 0, Address(&value), sizeof value), 0u);
+  EXPECT_EQ(value.enabled, 6u);
+}
+
+TEST_F(RuntimeHelpers, PrintValuesByTheHostsTypes) {
+  // struct pair { int a; int b; };
+  const std::string names("\0int\0pair\0a\0b", 14);
+  const uint32_t types[] = {1, 0x01000000, 4, 0x01000020,                    // 1: int
+                            5, 0x04000002, 8, 10,         1, 0, 12, 1, 32};  // 2: struct pair
+  struct {
+    uint16_t magic = 0xeb9f;
+    uint8_t version = 1, flags = 0;
+    uint32_t header = 24, types_at = 0, types_size = sizeof types, names_at = sizeof types,
+             names_size = 14;
+  } header;
+  std::string bytes(reinterpret_cast<const char*>(&header), sizeof header);
+  bytes.append(reinterpret_cast<const char*>(types), sizeof types);
+  bytes += names;
+  auto parsed = ParseBtf(std::as_bytes(std::span(bytes)), "test");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+
+  const int value[2] = {7, -1};
+  struct {
+    const void* address;
+    uint32_t type, flags;
+  } pointer{value, 2, 0};
+  char text[64];
+  const auto print = [&](uint64_t flags, uint64_t size = 16) {
+    return Signed(
+        Call(&helpers::SnprintfBtf, Address(text), sizeof text, Address(&pointer), size, flags));
+  };
+  EXPECT_EQ(print(0), -EINVAL);  // no types
+  ExecutionHooks hooks;
+  hooks.types = *parsed;
+  context_->set_hooks(std::move(hooks));
+  EXPECT_EQ(print(1), static_cast<int64_t>(std::strlen(text)));
+  EXPECT_STREQ(text, "(struct pair){.a = (int)7,.b = (int)-1,}");
+  EXPECT_EQ(print(16), -EINVAL);
+  EXPECT_EQ(print(0, 8), -EINVAL);
+  pointer.type = 3;
+  EXPECT_EQ(print(0), -ENOENT);
+  pointer.type = 0;
+  EXPECT_EQ(print(0), -EINVAL);
+  pointer = {reinterpret_cast<const void*>(8), 2, 0};
+  EXPECT_EQ(print(0), -EFAULT);
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ enum Command {
   kMapNextKey = 4,
   kProgramLoad = 5,
   kProgramRun = 10,
+  kRawTracepointOpen = 17,
   kMapLookupAndDelete = 21,
   kBtfLoad = 18,
   kMapFreeze = 22,
@@ -50,7 +51,9 @@ struct LoadAttr {
   uint32_t btf, function_record;
   uint64_t functions;
   uint32_t function_count;
-  uint8_t debug_info[28];
+  uint32_t line_record;
+  uint64_t lines;
+  uint32_t line_count, attach_btf_id, attach_program, relocation_count;
   uint64_t fd_array;
 };
 static_assert(offsetof(LoadAttr, fd_array) == 120);
@@ -200,6 +203,7 @@ Fd KernelProgramLoad(uint32_t type, std::span<const Insn> insns, std::string* lo
   attr.btf = static_cast<uint32_t>(options.btf);
   attr.functions = options.functions.empty() ? 0 : Address(options.functions.data());
   attr.function_count = static_cast<uint32_t>(options.functions.size());
+  attr.attach_btf_id = options.attach_btf_id;
   attr.function_record = options.functions.empty() ? 0 : sizeof(FunctionInfo);
   std::unique_ptr<char[]> buffer;
   if (log != nullptr) {
@@ -222,6 +226,30 @@ int KernelProgramRun(const Fd& program, std::span<const uint8_t> packet, uint32_
   const int error = Bpf(kProgramRun, attr);
   *result = attr.result;
   return error;
+}
+
+int KernelProgramRun(const Fd& program, const RunInput& input, uint32_t* result) {
+  RunAttr attr{};
+  attr.fd = static_cast<uint32_t>(program.get());
+  attr.in = Address(input.data.data());
+  attr.in_size = static_cast<uint32_t>(input.data.size());
+  attr.out = Address(input.data_out.data());
+  attr.out_size = static_cast<uint32_t>(input.data_out.size());
+  attr.context_in = Address(input.context.data());
+  attr.context_in_size = static_cast<uint32_t>(input.context.size());
+  const int error = Bpf(kProgramRun, attr);
+  *result = attr.result;
+  return error;
+}
+
+Fd KernelAttachTracing(const Fd& program) {
+  struct {
+    uint64_t name;
+    uint32_t program, padding;
+    uint64_t cookie;
+  } attr{};
+  attr.program = static_cast<uint32_t>(program.get());
+  return Fd(Bpf(kRawTracepointOpen, attr));
 }
 
 int KernelProgramRun(const Fd& program, uint32_t* result) {

@@ -74,6 +74,7 @@ struct LoadOptions {
   std::span<const FunctionInfo> functions = {};  // all of them, if there is BTF
   uint32_t flags = 0;                            // BPF_F_SLEEPABLE, ...
   std::span<const int> fd_array = {};
+  uint32_t attach_btf_id = 0;  // in the kernel's own types
   // 1: why the program is refused; 2: every instruction; 4: the counts alone.
   uint32_t log_level = 1;
   size_t log_size = size_t{1} << 16;  // a longer log fails with -ENOSPC
@@ -85,6 +86,15 @@ Fd KernelProgramLoad(uint32_t type, std::span<const Insn> insns, std::string* lo
 // half goes to `result`.
 int KernelProgramRun(const Fd& program, std::span<const uint8_t> packet, uint32_t* result);
 int KernelProgramRun(const Fd& program, uint32_t* result);
+// BPF_PROG_TEST_RUN with all that goes in and out; empty spans are not given.
+struct RunInput {
+  std::span<const std::byte> data = {};
+  std::span<std::byte> data_out = {};
+  std::span<const std::byte> context = {};
+};
+int KernelProgramRun(const Fd& program, const RunInput& input, uint32_t* result);
+// Attaches a tracing program to what it was loaded for, until the result closes.
+Fd KernelAttachTracing(const Fd& program);
 
 }  // namespace skep::test
 

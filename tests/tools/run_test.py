@@ -103,6 +103,27 @@ class Run(SkepTest):
         block = self.write("block", b"\x05\x06")
         self.assertEqual(self.json("run", path, "--ctx", block)["retval"], 6)
 
+    def test_contexts_with_fields_come_as_bytes_and_are_shown_afterwards(self):
+        code = ("-- type\ncgroup_sock_addr attach=10\n-- asm\nr2 = *(u32 *)(r1 + 4)\nr2 += 1\n"
+                "*(u32 *)(r1 + 4) = r2\nr0 = 1\nexit\n")
+        path = self.write("connect.ebpf", code)
+        for engine in ("interp", "checked", "jit"):
+            with self.subTest(engine):
+                document = self.json("run", path, "--engine", engine, "--ctx-hex",
+                                     "02000000 7f000000" + "00" * 64)
+                self.assertEqual(document["retval"], 1)
+                self.assertEqual(document["context"], "0200000080" + "00" * 67)
+        self.refuse("run", path, "--ctx-hex", "0200", says=["needs at least 8"])
+        self.refuse("run", path, "--packet-hex", "00" * 64, says=["take context bytes"])
+
+    def test_flow_dissectors_leave_keys(self):
+        code = ("-- type\nflow_dissector attach=17\n-- asm\nr2 = *(u64 *)(r1 + 144)\nr3 = 17\n"
+                "*(u8 *)(r2 + 9) = r3\nr0 = 0\nexit\n")
+        path = self.write("dissect.ebpf", code)
+        document = self.json("run", path, "--packet-hex", "00" * 12 + "0800" + "00" * 20)
+        self.assertEqual(document["flow_keys"], "0e000e00000000000011" + "0800" + "00" * 44)
+        self.assertIn("flow keys: 0e00", self.done("run", path))
+
     def test_records_that_wait_in_a_ring_buffer_are_shown(self):
         path = self.write("ring.ebpf", RING)
         document = self.json("run", path, "--show-maps", "--repeat", "3")

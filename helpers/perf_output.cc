@@ -2,11 +2,13 @@
 // bpf_perf_event_output: a sample for the reader of this CPU's ring; packet
 // programs may have the first bytes of the packet put behind it.
 #include <cerrno>
+#include <vector>
 
 #include "base/memory_access.h"
 #include "helpers/functions.h"
 #include "helpers/registers.h"
 #include "model/host_context.h"
+#include "model/packet_state.h"
 #include "model/perf_ring.h"
 
 namespace skep::helpers {
@@ -50,8 +52,18 @@ uint64_t PerfEventOutputSkb(uint64_t r1, uint64_t map, uint64_t flags, uint64_t 
 uint64_t PerfEventOutputXdp(uint64_t r1, uint64_t map, uint64_t flags, uint64_t data, uint64_t size,
                             ExecutionContext& context) noexcept {
   const auto& xdp = *reinterpret_cast<const model::XdpContext*>(r1);
-  return Output(map, flags, model::kPerfIndexMask | model::kPerfContextMask, {AsBytes(data), size},
-                {xdp.data, xdp.data_end}, context);
+  constexpr uint64_t kKnown = model::kPerfIndexMask | model::kPerfContextMask;
+  Packet packet{xdp.data, xdp.data_end};
+  std::vector<std::byte> joined;
+  if (xdp.fragments != nullptr && (flags & model::kPerfContextMask) >> 32 > packet.size()) {
+    joined.assign(packet.begin(), packet.end());
+    for (uint32_t i = 0; i < xdp.fragments->count; ++i) {
+      const PacketFragment& fragment = xdp.fragments->list[i];
+      joined.insert(joined.end(), fragment.data, fragment.data + fragment.size);
+    }
+    packet = joined;
+  }
+  return Output(map, flags, kKnown, {AsBytes(data), size}, packet, context);
 }
 
 }  // namespace skep::helpers

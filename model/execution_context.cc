@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "model/execution_layout.h"
+#include "model/packet_state.h"
 
 namespace skep {
 namespace {
@@ -56,6 +57,7 @@ ExecutionContext::ExecutionContext() : extras_(std::make_unique<model::Execution
   // Zeroed, so that a program never sees what another part of the host left.
   extras_->stack = std::make_unique<std::byte[]>(model::kStackBytes);
   stack_ = extras_->stack.get();
+  extras_->packet = std::make_unique<model::PacketState>();
   call_ = NoCallbacks;
 }
 
@@ -66,6 +68,10 @@ ExecutionContext::~ExecutionContext() {
 void ExecutionContext::set_hooks(ExecutionHooks hooks) { extras_->hooks = std::move(hooks); }
 const ExecutionHooks& ExecutionContext::hooks() const { return extras_->hooks; }
 Invocation& ExecutionContext::invocation() { return extras_->invocation; }
+
+void SetPacketHooks(ExecutionContext& context, PacketHooks hooks) {
+  model::ExecutionLayout::extras(context).packet->hooks = std::move(hooks);
+}
 
 void ExecutionContext::set_seed(uint64_t seed) {
   for (uint64_t& word : random_) word = Spread(seed);

@@ -25,6 +25,7 @@ class CheckedObserver;
 namespace skep::model {
 
 struct ExecProgram;
+class PacketState;
 
 inline constexpr uint32_t kMaxTailCalls = 33;
 inline constexpr uint32_t kMaxFrames = 8;
@@ -64,6 +65,7 @@ struct ExecutionExtras {
   // What the run allocated and did not free yet; freed when it is stopped.
   std::vector<std::unique_ptr<uint64_t[]>> owned;
   uint64_t thrown = 0;  // by bpf_throw
+  std::unique_ptr<PacketState> packet;  // never null
 };
 
 struct ExecutionLayout {

@@ -12,6 +12,8 @@
 
 namespace skep::model {
 
+struct PacketFragments;
+
 // struct xdp_md.
 struct XdpContext {
   std::byte* data = nullptr;
@@ -20,16 +22,29 @@ struct XdpContext {
   uint32_t ingress_ifindex = 1;
   uint32_t rx_queue_index = 0;
   uint32_t egress_ifindex = 0;
+  // Packets that have no room yet (frame_end is null): of how many bytes the
+  // metadata was when the run began, at data_hard_start. It is given room when
+  // a program needs it (model/packet_state.h).
+  uint32_t first_meta = 0;
   std::byte* data_hard_start = nullptr;  // lowest byte that adjust_head may reach
   std::byte* frame_end = nullptr;        // one past the last byte that adjust_tail may reach
+  PacketFragments* fragments = nullptr;  // null if there are none
 };
+
+inline constexpr uint16_t kNoTransport = 0xffff;
+
+// Linux's ip_summed.
+enum class Checksum : uint8_t { kNone = 0, kUnnecessary = 1, kComplete = 2 };
 
 // struct __sk_buff.
 struct SkbContext {
   std::byte* data = nullptr;
   std::byte* data_end = nullptr;
   std::byte* data_meta = nullptr;
-  std::byte* mac = nullptr;  // start of the link-layer header: LD_ABS reads from here or data
+  std::byte* mac = nullptr;      // start of the link-layer header
+  std::byte* network = nullptr;  // start of the network header
+  std::byte* head = nullptr;     // lowest byte that the packet may be moved to
+  std::byte* end = nullptr;      // one past the last byte that it may grow to
   uint32_t len = 0;
   uint32_t pkt_type = 0;
   uint32_t mark = 0;
@@ -62,6 +77,19 @@ struct SkbContext {
   uint32_t remote_port = 0;
   uint32_t local_port = 0;
   void* flow_keys = nullptr;  // flow dissectors: struct bpf_flow_keys
+  // Not visible as fields, but to helpers.
+  uint32_t csum = 0;     // of the packet from the network header on; kComplete
+  uint32_t mac_len = 0;  // 0 until a helper sets it
+  // Linux's offsets of `data` and of the transport header from the start of its
+  // buffer, which is not ours. They decide what skb_change_tail refuses, as the
+  // transport header that is not set comes to mean something where Linux makes
+  // more room: 16 bits that overflow.
+  uint32_t headroom = 64;
+  uint16_t transport = kNoTransport;
+  Checksum checksum = Checksum::kNone;
+  uint8_t checksum_level = 0;
+  bool has_hash = false;
+  bool encapsulated = false;
 };
 
 }  // namespace skep::model

@@ -6,16 +6,14 @@
 namespace skep::model {
 
 uint64_t LoadPacket(const SkbContext* skb, int32_t offset, uint32_t bytes) noexcept {
-  constexpr int64_t kEthernetHeader = 14;
   // Where the offset counts from, and how far from there it points.
   const std::byte* from = skb->data;
   int64_t at = offset;
   if (offset < 0) {
     if (offset < kLinkLayerOffset) return kPacketLoadFailed;
     const bool network = offset >= kNetworkOffset;
-    from = skb->mac;
-    at = network ? int64_t{offset} - kNetworkOffset + kEthernetHeader
-                 : int64_t{offset} - kLinkLayerOffset;
+    from = network ? skb->network : skb->mac;
+    at = int64_t{offset} - (network ? kNetworkOffset : kLinkLayerOffset);
   }
   if (at + int64_t{bytes} > skb->data_end - from) return kPacketLoadFailed;
   uint64_t value = 0;

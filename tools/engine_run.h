@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,12 @@ constexpr bool TakesPackets(ProgramTypeId type) {
   }
 }
 
+// Whether what became of the packet can be told after a run.
+constexpr bool GivesPacketBack(ProgramTypeId type) {
+  return TakesPackets(type) && type != ProgramTypeId::kFlowDissector &&
+         type != ProgramTypeId::kNetfilter;
+}
+
 // What the program runs over: packets, or one block of context bytes.
 struct Workload {
   bool packets = false;
@@ -64,6 +71,10 @@ struct EngineRun {
   Json maps;
   Json records;
   std::string maps_text;
+  // The packet after the last run over the only one, as BPF_PROG_TEST_RUN gives
+  // it: with metadata; for types that see no link-layer header, with zeroes there.
+  std::optional<Bytes> packet;
+  std::string redirect;  // where the program asked to send it, in words
 };
 
 }  // namespace skep::tools

@@ -102,6 +102,7 @@ Result<EngineRun> RunOnKernel(const RunOptions& options, const Input& input, con
     run.last.value = output.value;
     run.retvals[output.value] += options.repeat;
     ns += static_cast<double>(output.ns_per_run);
+    if (work.packets && work.inputs.size() == 1) run.packet = output.data;
   }
   run.ns_per_run = ns / static_cast<double>(work.inputs.size());
   if (!options.show_maps) return run;

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "skep/packet.h"
 #include "skep/runtime.h"
 
 #include "model/program_type_name.h"
@@ -69,6 +70,29 @@ constexpr size_t kMaxTraceLines = 100'000;
 // r0 as a caller of this type sees it: 64 bits for plain memory, 32 in Linux.
 uint64_t ReturnValue(const Program& program, const RunResult& result) {
   return program.type() == ProgramTypeId::kMemory ? result.value : result.value & 0xffffffff;
+}
+
+bool SeesLinkLayer(ProgramTypeId type) {
+  return type == ProgramTypeId::kXdp || type == ProgramTypeId::kSchedCls ||
+         type == ProgramTypeId::kSchedAct;
+}
+
+std::string InWords(const PacketRedirect& redirect) {
+  const std::string device = "device " + std::to_string(redirect.ifindex);
+  const std::string flags = redirect.flags == 0 ? "" : ", flags " + std::to_string(redirect.flags);
+  switch (redirect.kind) {
+    case RedirectKind::kNone:
+      return {};
+    case RedirectKind::kDevice:
+      return device + flags;
+    case RedirectKind::kPeer:
+      return "peer of " + device;
+    case RedirectKind::kNeighbour:
+      return "neighbour on " + device;
+    case RedirectKind::kMap:
+      return "slot " + std::to_string(redirect.slot) + " of " + redirect.map->spec().name + flags;
+  }
+  return {};
 }
 
 class Session {
@@ -159,6 +183,7 @@ class Session {
     std::map<uint64_t, uint64_t> retvals;
     uint64_t spent = 0;
     RunResult last;
+    PacketOutput output;
     std::vector<RunResult> results(work.inputs.size());
     std::vector<Bytes> inputs;
     FlowKeys keys;
@@ -166,8 +191,11 @@ class Session {
       if (n == 0 || work.inputs.size() > 1) inputs = Copies(executable, work);
       const auto start = Clock::now();
       size_t done = 0;
+      // Telling what became of the packet takes time.
+      const bool tell = n + 1 == options_.repeat && inputs.size() == 1 && work.packets &&
+                        GivesPacketBack(executable.program().type());
       for (Bytes& input : inputs) {
-        last = RunOne(context, executable, work, input, keys);
+        last = RunOne(context, executable, work, input, keys, tell ? &output : nullptr);
         results[done++] = last;
         if (!last.ok()) break;
       }
@@ -189,7 +217,17 @@ class Session {
       run.last = last;
       run.trap_detail = context.trap_detail();
       run.trap_name = TrapName(last.trap);
+      if (last.ok() && !output.data.empty()) TakePacket(output, run);
     }
+  }
+
+  void TakePacket(const PacketOutput& output, EngineRun& run) const {
+    constexpr size_t kEthernetHeader = 14;
+    Bytes packet(SeesLinkLayer(program_.type()) ? 0 : kEthernetHeader);
+    packet.insert(packet.end(), output.data.data() - output.meta_size,
+                  output.data.data() + output.data.size());
+    run.packet = std::move(packet);
+    run.redirect = InWords(output.redirect);
   }
 
   static std::vector<Bytes> Copies(const Executable& executable, const Workload& work) {
@@ -203,12 +241,18 @@ class Session {
   }
 
   static RunResult RunOne(ExecutionContext& context, const Executable& executable,
-                          const Workload& work, Bytes& input, FlowKeys& keys) {
+                          const Workload& work, Bytes& input, FlowKeys& keys,
+                          PacketOutput* output) {
     if (executable.program().type() == ProgramTypeId::kFlowDissector) {
       keys.flags = 0;
       return executable.RunFlowDissector(context, input, keys);
     }
-    if (work.packets) return executable.RunPacket(context, {.data = input});
+    if (work.packets) {
+      if (output == nullptr) return executable.RunPacket(context, {.data = input});
+      PacketFrame frame;
+      frame.data = input;
+      return RunFrame(executable, context, frame, *output);
+    }
     return executable.RunBytes(context, input);
   }
 
@@ -235,6 +279,8 @@ Json ToJson(const EngineRun& run, const RunOptions& options, const Program& prog
   json["trace"] = run.trace;
   json["maps"] = options.show_maps ? run.maps : Json::object();
   json["records"] = options.show_maps ? run.records : Json::object();
+  if (run.packet) json["packet"] = Hex(run.packet->data(), run.packet->size());
+  if (!run.redirect.empty()) json["redirect"] = run.redirect;
   return json;
 }
 
@@ -272,6 +318,10 @@ std::string ToText(const EngineRun& run, const Program& program, const Workload&
     out += text;
   }
   if (work.packets && !run.left.empty()) out += "  flow keys: " + run.left + "\n";
+  if (run.packet && *run.packet != work.inputs.front()) {
+    out += "  packet afterwards: " + Hex(run.packet->data(), run.packet->size()) + "\n";
+  }
+  if (!run.redirect.empty()) out += "  redirect: " + run.redirect + "\n";
   std::snprintf(text, sizeof text, "  %.1f ns a run\n", run.ns_per_run);
   return out + text + run.maps_text;
 }

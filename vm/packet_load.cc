@@ -3,40 +3,18 @@
 
 #include <array>
 #include <cerrno>
-#include <cstddef>
 #include <cstdint>
-#include <cstring>
 
-#include "model/host_context.h"
+#include "model/packet_load.h"
 
 namespace skep {
 namespace {
 
-// Linux's SKF_NET_OFF and SKF_LL_OFF (linux/filter.h).
-constexpr int64_t kNetworkOffset = -0x100000;
-constexpr int64_t kLinkOffset = -0x200000;
-constexpr ptrdiff_t kEthernetHeader = 14;
-
 template <class T>
 uint64_t Load(uint64_t r1, uint64_t r2, uint64_t, uint64_t, uint64_t, ExecutionContext&) noexcept {
-  const auto& skb = *reinterpret_cast<const model::SkbContext*>(r1);
-  const int64_t offset = static_cast<int32_t>(r2);
-  const std::byte* base = skb.data;
-  int64_t at = offset;
-  if (offset < 0) {
-    if (offset < kLinkOffset) return static_cast<uint64_t>(-EFAULT);
-    const bool network = offset >= kNetworkOffset;
-    base = network ? skb.mac + kEthernetHeader : skb.mac;
-    at = offset - (network ? kNetworkOffset : kLinkOffset);
-  }
-  if (at > skb.data_end - base - static_cast<ptrdiff_t>(sizeof(T))) {
-    return static_cast<uint64_t>(-EFAULT);
-  }
-  T value;
-  std::memcpy(&value, base + at, sizeof value);
-  if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
-  if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
-  return value;
+  const auto* skb = reinterpret_cast<const model::SkbContext*>(r1);
+  const uint64_t value = model::LoadPacket(skb, static_cast<int32_t>(r2), sizeof(T));
+  return value == model::kPacketLoadFailed ? static_cast<uint64_t>(-EFAULT) : value;
 }
 
 constexpr HelperSpec Spec(std::string_view name, HelperFunction function) {

@@ -13,6 +13,7 @@
 #include "helpers/kfunc_table.h"
 #include "maps/create.h"
 #include "model/execution_layout.h"
+#include "model/packet_state.h"
 #include "vm/executable.h"
 #include "vm/lower.h"
 #include "vm/packet_load.h"
@@ -157,6 +158,7 @@ Result<std::unique_ptr<ExecutionContext>> Runtime::State::NewContext() {
       *cpu, *epochs, [epochs = epochs, cpus = cpus, slot = *cpu] { cpus->Give(slot); });
   context->set_seed(RandomSeed());
   model::ExecutionLayout::extras(*context).services = &services;
+  model::ExecutionLayout::extras(*context).packet->secret = packet_secret;
   return context;
 }
 

@@ -4,6 +4,7 @@
 #ifndef SKEP_VM_RUNTIME_STATE_H_
 #define SKEP_VM_RUNTIME_STATE_H_
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -67,6 +68,8 @@ struct Runtime::State {
   Environment environment;
   std::atomic<uint32_t> next_program_id{1};
   std::atomic<uint32_t> next_map_id{1};
+  // The key of hashes and SYN cookies, the same for all contexts.
+  const std::array<uint64_t, 2> packet_secret{RandomSeed(), RandomSeed()};
   std::shared_ptr<EpochDomain> epochs = std::make_shared<EpochDomain>();
   model::ObjectHeap heap{epochs};
   model::RuntimeServices services;

@@ -15,6 +15,7 @@
 #include "skep/insn.h"
 #include "skep/map.h"
 #include "skep/map_spec.h"
+#include "skep/packet.h"
 #include "skep/perf_buffer_reader.h"
 #include "skep/program.h"
 #include "skep/program_class.h"
@@ -23,6 +24,7 @@
 #include "skep/result.h"
 #include "skep/ring_buffer_reader.h"
 #include "skep/runtime.h"
+#include "skep/test_run.h"
 #include "skep/user_ring_buffer_writer.h"
 #include "skep/verify.h"
 

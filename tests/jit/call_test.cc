@@ -155,7 +155,7 @@ TEST(PacketLoad, ReadsInsideThePacketAndElseReturnsZero) {
   for (size_t i = 0; i < packet.size(); ++i) packet[i] = static_cast<std::byte>(0xa0 + i);
   model::SkbContext skb;
   skb.mac = packet.data();
-  skb.data = packet.data() + 14;
+  skb.network = skb.data = packet.data() + 14;
   skb.data_end = packet.data() + packet.size();
   struct Case {
     const char* load;

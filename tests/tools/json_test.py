@@ -9,6 +9,7 @@ from skep_command import BUILD, PASS_XDP, SkepTest, UNCHECKED_XDP
 VERIFY = ["object", "program", "section", "type", "insns", "verdict", "code", "message", "insn",
           "source", "processed", "states", "peak_states", "stack", "time_us"]
 RUN = ["program", "engine", "retval", "trap", "ns_per_run", "repeat", "trace", "maps", "records"]
+RUN_PACKET = RUN + ["packet"]
 TEST = ["file", "engine", "result", "detail"]
 COUNTER = """-- type
 xdp
@@ -75,14 +76,14 @@ class Run(SkepTest):
     def test_one_engine_gives_an_object_and_several_an_array(self):
         path = self.write("counter.ebpf", COUNTER)
         one = self.json("run", path, "--engine", "interp")
-        self.assertEqual(list(one), RUN)
+        self.assertEqual(list(one), RUN_PACKET)
         self.assertEqual((one["engine"], one["retval"], one["trap"]), ("interp", 2, None))
         engines = ["interp", "checked", "baseline", "jit"]
         flags = [word for engine in engines for word in ("--engine", engine)]
         rows = self.json("run", path, *flags, "--show-maps")
         self.assertEqual([row["engine"] for row in rows], engines)
         for row in rows:
-            self.assertEqual(list(row), RUN)
+            self.assertEqual(list(row), RUN_PACKET)
             self.assertEqual(row["maps"], {"counts": [
                 {"key": "00000000", "value": "0000000000000000"},
                 {"key": "01000000", "value": "0201000000000000"}]})

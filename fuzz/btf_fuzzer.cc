@@ -9,6 +9,7 @@
 
 #include "btf/btf.h"
 #include "btf/ext.h"
+#include "tests/loader/counted_memory.h"
 #include "tests/loader/visit_object.h"
 
 // Where sums go, so that reading is not optimised away.
@@ -18,8 +19,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using skep::btf::Btf;
   using skep::btf::Origin;
   const auto bytes = std::as_bytes(std::span(data, size));
+  const skep::loader::MemoryPeak memory;
   const auto object = Btf::Parse(bytes, Origin::kObjectFile);
   const auto kernel = Btf::Parse(bytes, Origin::kKernel);
+  if (memory.bytes() > 2 * memory.Allowed(size)) std::abort();
   if (kernel && !object) std::abort();
   if (!object) {
     if (object.error().message.empty()) std::abort();

@@ -203,6 +203,12 @@ Result<std::pair<MapSpec, MapPlace>> ReadDefinition(const btf::Btf& btf,
 
 }  // namespace
 
+Result<MapSpec> ReadMapType(const btf::Btf& btf, uint32_t variable) {
+  const uint32_t type = btf.SkipModifiers(btf.type(variable).size_or_type);
+  if (btf.kind(type) != btf::Kind::kStruct) return Malformed("is no struct");
+  return DefinitionReader(btf, std::string(btf.name(variable)), false).Read(type);
+}
+
 Result<void> ReadBtfMaps(const ElfFile& elf, const ObjectTypes& types, MapTable& table) {
   const Section* section = elf.FindSection(".maps");
   if (section == nullptr || section->size == 0) return {};

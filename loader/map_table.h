@@ -59,6 +59,8 @@ std::string DataMapName(std::string_view object_name, std::string_view section);
 
 // .maps: appends to `table`.
 Result<void> ReadBtfMaps(const ElfFile& elf, const ObjectTypes& types, MapTable& table);
+// What the kVar `variable` of .maps defines or, if it is extern, declares.
+Result<MapSpec> ReadMapType(const btf::Btf& btf, uint32_t variable);
 // `.values = { [1] = &inner }` of .maps, from its relocations. REQUIRES: the
 // places are sorted.
 Result<void> ReadInitialSlots(const ElfFile& elf, const FunctionTable& functions, MapTable& table);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "skep/inner_map.h"
 #include "skep/program.h"
+#include "skep/struct_ops.h"
 
 #include "loader/core_apply.h"
 #include "loader/link.h"
@@ -21,6 +24,7 @@ struct Object::Data {
   std::string name;
   std::vector<ObjectProgram> programs;
   std::vector<MapSpec> maps;
+  std::vector<MapSpec> struct_ops;
   std::shared_ptr<const btf::Btf> btf;
   std::string license;
   std::set<std::string, std::less<>> names;  // what the next one views
@@ -112,6 +116,7 @@ Result<Object> Object::Parse(std::span<const std::byte> bytes, const std::string
   data->needs_target_btf = loader::NeedsTargetBtf(*object);
   data->programs = loader::LinkAll(*object, bytes.size());
   data->maps = std::move(object->maps.specs);
+  data->struct_ops = std::move(object->struct_ops.maps());
   data->btf = std::move(object->types.btf);
   data->license = std::move(object->license);
   return Object(std::move(data));
@@ -126,6 +131,52 @@ Object Object::FromPrograms(std::string name, std::vector<ObjectProgram> program
   return Object(std::move(data));
 }
 
+namespace {
+
+// Gives each spec of this name the inner map; returns whether there is one.
+bool SetInner(std::vector<MapSpec>& maps, const std::string& name,
+              const std::shared_ptr<const MapSpec>& inner) {
+  bool found = false;
+  for (MapSpec& map : maps) {
+    if (map.name != name) continue;
+    map.inner = inner;
+    found = true;
+  }
+  return found;
+}
+
+}  // namespace
+
+Result<Object> WithInnerMap(const Object& object, const std::string& map, const MapSpec& inner) {
+  const auto is_outer = [](const MapSpec& spec) {
+    return spec.type == MapType::kArrayOfMaps || spec.type == MapType::kHashOfMaps;
+  };
+  const auto at = std::find_if(object.maps().begin(), object.maps().end(),
+                               [&](const MapSpec& spec) { return spec.name == map; });
+  if (at == object.maps().end())
+    return Error{ErrorCode::kUnresolved, fmt::format("{}: no map '{}'", object.name(), map),
+                 ENOENT};
+  if (!is_outer(*at) || at->inner != nullptr || is_outer(inner)) {
+    const std::string_view what = !is_outer(*at)         ? "is no map of maps"
+                                  : at->inner != nullptr ? "has an inner map in the object"
+                                                         : "cannot hold maps of maps";
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("{}: map '{}' {}", object.name(), map, what), EINVAL};
+  }
+  auto data = std::make_shared<Object::Data>(object.data());
+  const auto shared = std::make_shared<const MapSpec>(inner);
+  SetInner(data->maps, map, shared);
+  for (ObjectProgram& entry : data->programs) {
+    if (!entry.program) continue;
+    ProgramData changed = entry.program->data();
+    if (SetInner(changed.maps, map, shared)) entry.program = Program::Create(std::move(changed));
+  }
+  // The copied records view names of the copied object.
+  for (CoreRelocationInfo& info : data->core_relocations)
+    info.function = *data->names.find(info.function);
+  return Object(std::move(data));
+}
+
 std::span<const CoreRelocationInfo> Object::core_relocations() const {
   return data_->core_relocations;
 }
@@ -133,6 +184,7 @@ bool Object::needs_target_btf() const { return data_->needs_target_btf; }
 const std::string& Object::name() const { return data_->name; }
 std::span<const ObjectProgram> Object::programs() const { return data_->programs; }
 std::span<const MapSpec> Object::maps() const { return data_->maps; }
+std::span<const MapSpec> StructOpsMaps(const Object& object) { return object.data().struct_ops; }
 std::shared_ptr<const btf::Btf> Object::btf() const { return data_->btf; }
 const std::string& Object::license() const { return data_->license; }
 

@@ -10,29 +10,13 @@
 #include <elf.h>
 #include <fmt/format.h>
 
+#include "loader/elf_writer.h"
 #include "loader/map_btf.h"
-
-#ifndef EM_BPF
-#define EM_BPF 247
-#endif
 
 namespace skep::loader {
 namespace {
 
 constexpr uint32_t kRelocationBpf6464 = 1;
-
-class StringTable {
- public:
-  uint32_t Add(const std::string& text) {
-    const auto at = static_cast<uint32_t>(bytes_.size());
-    bytes_.append(text).push_back('\0');
-    return at;
-  }
-  const std::string& bytes() const { return bytes_; }
-
- private:
-  std::string bytes_ = std::string(1, '\0');
-};
 
 class Writer {
  public:
@@ -41,15 +25,13 @@ class Writer {
 
   Result<std::vector<std::byte>> Run() {
     SKEP_TRY_VOID(CheckMaps());
-    out_.resize(sizeof(Elf64_Ehdr));
-    AddSection({}, SHT_NULL, 0, nullptr, 0);
     AddCode();
     AddMaps();
     AddSection("license", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, program_.license.c_str(),
                program_.license.size() + 1);
     AddSymbols();
     AddTables();
-    return std::move(out_);
+    return std::move(elf_).Finish();
   }
 
  private:
@@ -72,21 +54,8 @@ class Writer {
 
   void AddSection(const std::string& name, uint32_t type, uint64_t flags, const void* data,
                   size_t size, uint32_t link = 0, uint32_t info = 0, uint64_t entry_size = 0) {
-    out_.resize((out_.size() + 7) / 8 * 8);
-    Elf64_Shdr header = {};
-    header.sh_name = name.empty() ? 0 : section_names_.Add(name);
-    header.sh_type = type;
-    header.sh_flags = flags;
-    header.sh_offset = type == SHT_NULL ? 0 : out_.size();
-    header.sh_size = size;
-    header.sh_link = link;
-    header.sh_info = info;
-    header.sh_addralign = type == SHT_NULL ? 0 : 8;
-    header.sh_entsize = entry_size;
-    headers_.push_back(header);
-    if (size == 0) return;
-    const auto* bytes = static_cast<const std::byte*>(data);
-    out_.insert(out_.end(), bytes, bytes + size);
+    elf_.Add({name, type, flags, link, info, entry_size},
+             {static_cast<const std::byte*>(data), size});
   }
 
   // Symbol 0 is empty, 1 the program, then one for each map.
@@ -144,36 +113,13 @@ class Writer {
       const std::vector<std::byte> btf = WriteMapBtf(program_.maps);
       AddSection(".BTF", SHT_PROGBITS, 0, btf.data(), btf.size());
     }
-    section_names_.Add(".shstrtab");
-    const uint32_t name = static_cast<uint32_t>(section_names_.bytes().size() - 10);
-    AddSection({}, SHT_STRTAB, 0, section_names_.bytes().data(), section_names_.bytes().size());
-    headers_.back().sh_name = name;
-    out_.resize((out_.size() + 7) / 8 * 8);
-
-    Elf64_Ehdr elf = {};
-    std::memcpy(elf.e_ident, ELFMAG, SELFMAG);
-    elf.e_ident[EI_CLASS] = ELFCLASS64;
-    elf.e_ident[EI_DATA] = ELFDATA2LSB;
-    elf.e_ident[EI_VERSION] = EV_CURRENT;
-    elf.e_type = ET_REL;
-    elf.e_machine = EM_BPF;
-    elf.e_version = EV_CURRENT;
-    elf.e_ehsize = sizeof elf;
-    elf.e_shoff = out_.size();
-    elf.e_shentsize = sizeof(Elf64_Shdr);
-    elf.e_shnum = static_cast<uint16_t>(headers_.size());
-    elf.e_shstrndx = static_cast<uint16_t>(headers_.size() - 1);
-    std::memcpy(out_.data(), &elf, sizeof elf);
-    const auto* bytes = reinterpret_cast<const std::byte*>(headers_.data());
-    out_.insert(out_.end(), bytes, bytes + headers_.size() * sizeof(Elf64_Shdr));
   }
 
   const ProgramData& program_;
   const std::string& section_;
-  std::vector<std::byte> out_;
-  std::vector<Elf64_Shdr> headers_;
+  ElfWriter elf_;
   std::vector<Elf64_Rel> relocations_;
-  StringTable strings_, section_names_;
+  StringTable strings_;
 };
 
 }  // namespace

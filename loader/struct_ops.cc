@@ -10,6 +10,8 @@
 #include <elf.h>
 #include <fmt/format.h>
 
+#include "skep/struct_ops.h"
+
 #include "base/byte_reader.h"
 #include "btf/name_index.h"
 #include "loader/section_rules.h"
@@ -20,6 +22,7 @@ namespace {
 constexpr int kErrnoNotSupported = 524;  // ENOTSUPP
 // Members compared and bytes read, of all variables: far more than real objects
 // need, and an end to what a small file can ask for.
+constexpr size_t kMaxNameLength = 255;
 constexpr uint64_t kMaxWork = 1u << 24;
 
 Error Malformed(std::string message) {
@@ -85,6 +88,7 @@ class StructOpsReader {
   Result<Variable> ReadVariable(const Section& section, const btf::SectionVariable& from) const;
   Result<void> ReadCallback(const Section& section, const Relocation& relocation,
                             std::vector<Variable>& variables);
+  MapSpec Describe(const Section& section, const Variable& variable) const;
   Result<void> Match(const Section& section, const Variable& variable);
   Result<void> MatchMembers(const Section& section, const Variable& variable, uint32_t kernel);
   Result<void> MatchMember(const btf::Member& member, const btf::Member& theirs) const;
@@ -112,6 +116,9 @@ Result<void> StructOpsReader::ReadSection(const Section& section, uint32_t index
   std::vector<Variable> variables;  // ascending by offset
   for (uint32_t i = 0; i < count; ++i) {
     SKEP_TRY(Variable variable, ReadVariable(section, btf_.section_variable(datasec->second, i)));
+    if (variable.size == 0 || variable.name.size() > kMaxNameLength)
+      return Malformed(fmt::format("variable {}: its struct is empty or its name too long",
+                                   variable.name.substr(0, kMaxNameLength)));
     if (!variables.empty() && variable.offset < variables.back().offset + variables.back().size)
       return Malformed(fmt::format("variable {} overlaps another", variable.name));
     variables.push_back(std::move(variable));
@@ -119,6 +126,7 @@ Result<void> StructOpsReader::ReadSection(const Section& section, uint32_t index
   for (const Relocation& relocation : elf_.relocations(index))
     SKEP_TRY_VOID(ReadCallback(section, relocation, variables));
   for (const Variable& variable : variables) {
+    out_.maps_.push_back(Describe(section, variable));
     if (auto matched = Match(section, variable); !matched) {
       if (matched.error().code == ErrorCode::kResourceLimit) return std::move(matched).error();
       Refuse(variable, std::move(matched).error().At(fmt::format("variable {}", variable.name)));
@@ -170,6 +178,20 @@ Result<void> StructOpsReader::ReadCallback(const Section& section, const Relocat
   }
   variable.callbacks[static_cast<uint32_t>(at)] = function;
   return {};
+}
+
+MapSpec StructOpsReader::Describe(const Section& section, const Variable& variable) const {
+  MapSpec spec;
+  spec.name = variable.name;
+  spec.type = MapType::kStructOps;
+  spec.key_size = 4;
+  spec.value_size = static_cast<uint32_t>(variable.size);
+  spec.max_entries = 1;
+  spec.flags = section.name.ends_with(".link") ? kMapLink : 0;
+  for (const auto& [offset, function] : variable.callbacks)
+    spec.initial_slots.emplace_back(offset, functions_.all()[function].name);
+  std::sort(spec.initial_slots.begin(), spec.initial_slots.end());
+  return spec;
 }
 
 Result<uint32_t> StructOpsReader::FindKernelStruct(const Variable& variable) const {

@@ -13,7 +13,9 @@
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
+#include "skep/map_spec.h"
 #include "skep/result.h"
 
 #include "loader/elf_file.h"
@@ -38,6 +40,8 @@ class StructOps {
   // For an index into FunctionTable::all(). Fails if the variable of the program
   // does not fit the kernel's struct, or if two disagree.
   Result<StructOpsMember> Find(uint32_t function) const;
+  // The variables, as StructOpsMaps has them.
+  std::vector<MapSpec>& maps() { return maps_; }
 
  private:
   friend class StructOpsReader;
@@ -46,6 +50,7 @@ class StructOps {
     std::optional<Error> error;
   };
   std::unordered_map<uint32_t, Use> uses_;  // by function
+  std::vector<MapSpec> maps_;
 };
 
 }  // namespace skep::loader

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // skep asm: text to an ELF object.
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -13,6 +9,7 @@
 #include "tools/command.h"
 #include "tools/input.h"
 #include "tools/output.h"
+#include "tools/write_file.h"
 #include "vm/test_file.h"
 
 namespace skep::tools {
@@ -48,21 +45,6 @@ std::string SectionFor(ProgramTypeId type) {
     default:
       return std::string(ProgramTypeName(type));
   }
-}
-
-// Written to a new file first, so that a failure leaves no half object.
-Result<void> WriteFile(const std::string& path, const std::vector<std::byte>& bytes) {
-  const std::string partial = path + ".partial";
-  std::FILE* file = std::fopen(partial.c_str(), "wb");
-  if (file == nullptr) return Error{ErrorCode::kSystem, path + ": " + std::strerror(errno), errno};
-  const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
-  const bool closed = std::fclose(file) == 0;
-  if (!written || !closed || std::rename(partial.c_str(), path.c_str()) != 0) {
-    const Error error{ErrorCode::kSystem, path + ": " + std::strerror(errno), errno};
-    std::remove(partial.c_str());
-    return error;
-  }
-  return {};
 }
 
 int AsmCommand(const AsmOptions& options) {

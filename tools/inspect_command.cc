@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "skep/struct_ops.h"
+
 #include "btf/btf.h"
 #include "model/map_type_info.h"
 #include "model/program_type_name.h"
@@ -61,13 +63,22 @@ Json MapJson(const MapSpec& map) {
                {"max_entries", map.max_entries},
                {"flags", map.flags}};
   if (map.inner != nullptr) json["inner"] = MapJson(*map.inner);
+  if (map.map_extra != 0) json["map_extra"] = map.map_extra;
   if (map.frozen) json["frozen"] = true;
+  if (map.pin_by_name) json["pinning"] = "by_name";
   if (!map.initial_slots.empty()) {
     Json slots = Json::object();
     for (const auto& [index, target] : map.initial_slots) slots[std::to_string(index)] = target;
     json["values"] = std::move(slots);
   }
   return json;
+}
+
+std::vector<MapSpec> AllMaps(const Object& object) {
+  std::vector<MapSpec> maps(object.maps().begin(), object.maps().end());
+  const auto struct_ops = StructOpsMaps(object);
+  maps.insert(maps.end(), struct_ops.begin(), struct_ops.end());
+  return maps;
 }
 
 // "struct task_struct", "int", "enum (unnamed)".
@@ -108,7 +119,7 @@ Json ToJson(const Object& object) {
   Json programs = Json::array();
   for (const ObjectProgram& entry : object.programs()) programs.push_back(ProgramJson(entry));
   Json maps = Json::array();
-  for (const MapSpec& map : object.maps()) maps.push_back(MapJson(map));
+  for (const MapSpec& map : AllMaps(object)) maps.push_back(MapJson(map));
   Json btf = nullptr;
   if (object.btf() != nullptr) btf = {{"types", object.btf()->type_count() - 1}};
   return {{"object", object.name()},         {"license", object.license()},
@@ -135,7 +146,7 @@ std::string ToText(const Object& object) {
   }
   out += Table(rows) + "\n";
   rows = {{"MAP", "TYPE", "KEY", "VALUE", "ENTRIES", "FLAGS"}};
-  for (const MapSpec& map : object.maps()) {
+  for (const MapSpec& map : AllMaps(object)) {
     rows.push_back({map.name, MapTypeName(map.type), std::to_string(map.key_size),
                     std::to_string(map.value_size), std::to_string(map.max_entries),
                     std::to_string(map.flags)});

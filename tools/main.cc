@@ -70,6 +70,7 @@ int main(int argc, char** argv) {
   AddVerify(app, status);
   AddTest(app, status);
   AddAsm(app, status);
+  AddLink(app, status);
   AddDisasm(app, status);
   AddInspect(app, status);
   AddJit(app, status);

@@ -20,6 +20,7 @@
 #include "skep/btf.h"
 #include "skep/program.h"
 
+#include "btf/btf.h"
 #include "tests/loader/objects.h"
 
 namespace skep::loader {
@@ -95,6 +96,21 @@ Insn Comparable(Insn insn) {
   return insn;
 }
 
+// libbpf 1.1 to 1.2 leave out what handles an exception: it is no subprogram
+// that the code refers to.
+bool AppendsExceptionCallbacks() {
+  return libbpf_major_version() > 1 || libbpf_minor_version() >= 3;
+}
+bool HasExceptionCallback(const Program& program) {
+  const btf::Btf& btf = *program.data().btf;
+  for (uint32_t id = btf.first_id(); id < btf.type_count(); ++id) {
+    if (btf.kind(id) == btf::Kind::kDeclTag && btf.name(id).starts_with("exception_callback:") &&
+        btf.decl_tag(id).target == program.subprograms()[0].btf_type_id)
+      return true;
+  }
+  return false;
+}
+
 std::string Show(const Insn& insn) {
   return fmt::format("code {:#04x} dst {} src {} off {} imm {:#x}", unsigned{insn.code},
                      unsigned{insn.dst}, unsigned{insn.src}, insn.off, insn.imm);
@@ -103,7 +119,9 @@ std::string Show(const Insn& insn) {
 // Returns what differs.
 std::string Compare(const bpf_program* theirs, const Program& ours) {
   const size_t count = bpf_program__insn_cnt(theirs);
-  if (count != ours.insns().size())
+  const bool callback_left_out =
+      !AppendsExceptionCallbacks() && count < ours.insns().size() && HasExceptionCallback(ours);
+  if (count != ours.insns().size() && !callback_left_out)
     return fmt::format("{} slots, libbpf has {}", ours.insns().size(), count);
   for (size_t i = 0; i < count; ++i) {
     const Insn a = Comparable(ours.insns()[i]);
@@ -174,11 +192,6 @@ void Record(const Tally& tally) {
   testing::Test::RecordProperty("not_compared", static_cast<int>(tally.others));
 }
 
-std::vector<std::string> Selftests() {
-  const char* folder = std::getenv("SKEP_SELFTEST_OBJECTS");
-  return folder == nullptr ? std::vector<std::string>() : ObjectsUnder(folder);
-}
-
 std::string FileName(const std::string& path) {
   return std::filesystem::path(path).filename().string();
 }
@@ -188,7 +201,7 @@ TEST(CoreAgainstLibbpf, RelocatesAgainstTheRunningKernelAlike) {
   Tally tally;
   for (const std::string& path : BuiltObjects())
     if (SourceName(path).starts_with("core_")) CompareObject(path, "", tally);
-  for (const std::string& path : Selftests()) CompareObject(path, "", tally);
+  for (const std::string& path : SelftestObjects()) CompareObject(path, "", tally);
   Record(tally);
   if (tally.programs == 0) GTEST_SKIP() << "bpf(2) is refused here, or clang is missing";
 }
@@ -196,7 +209,7 @@ TEST(CoreAgainstLibbpf, RelocatesAgainstTheRunningKernelAlike) {
 // Each test_core_reloc_<topic> against each btf__core_reloc_<topic>___<variant>:
 // those of its topic have its types, the others little or none of them.
 TEST(CoreAgainstLibbpf, RelocatesAgainstTypesOfEachShapeAlike) {
-  const std::vector<std::string> all = Selftests();
+  const std::vector<std::string> all = SelftestObjects();
   if (all.empty()) GTEST_SKIP() << "SKEP_SELFTEST_OBJECTS names no objects";
   Tally tally;
   for (const std::string& path : all) {

@@ -2,11 +2,13 @@
 // libbpf as the oracle: what it sees in an object is what we see, and the
 // instructions it hands to the kernel are ours, except that a map is a file
 // descriptor there and an index here. Also run over the objects of
-// SKEP_OBJECTS_DIR.
+// SKEP_OBJECTS_DIR and SKEP_SELFTEST_OBJECTS, with whatever libbpf.so.1 the
+// dynamic linker finds: LD_LIBRARY_PATH chooses a later one than the system's.
 #ifdef SKEP_HAVE_LIBBPF
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <memory>
 
@@ -14,7 +16,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "skep/btf.h"
 #include "skep/program.h"
+#include "skep/struct_ops.h"
 
 #include "loader/section_rules.h"
 #include "tests/loader/objects.h"
@@ -33,97 +37,137 @@ BpfObject OpenWithLibbpf(const std::string& path) {
   return BpfObject(bpf_object__open_file(path.c_str(), nullptr));
 }
 
-std::vector<std::string> AllObjects() {
-  std::vector<std::string> paths = BuiltObjects();
-  for (std::string& path : OtherObjects()) paths.push_back(std::move(path));
-  // Refused here as by libbpf since 1.4; the one compared with knows no arenas.
-  std::erase_if(paths, [](const std::string& path) {
-    return SourceName(path) == "arena_missing" || SourceName(path) == "arena_two";
-  });
-  return paths;
+// What an older libbpf does not know, by the version that first does. A null
+// `name`: a part of the object's name.
+bool LaterThan(unsigned minor) {
+  return libbpf_major_version() == 1 && libbpf_minor_version() < minor;
+}
+
+// Compares one object with what libbpf sees in it.
+struct Tally {
+  size_t objects = 0, maps = 0, programs = 0;
+  std::vector<std::string> not_opened;  // by libbpf
+  void Record() const {
+    testing::Test::RecordProperty("objects", static_cast<int>(objects));
+    testing::Test::RecordProperty("maps", static_cast<int>(maps));
+    testing::Test::RecordProperty("programs", static_cast<int>(programs));
+    testing::Test::RecordProperty("not_opened_by_libbpf",
+                                  fmt::format("{}", fmt::join(not_opened, " ")));
+  }
+};
+
+// Calls `compare` for each object that both take. What libbpf takes, we take.
+template <class Compare>
+Tally CompareObjects(const Compare& compare) {
+  Tally tally;
+  const auto target = std::filesystem::exists(kKernelBtfPath)
+                          ? OpenBtf(kKernelBtfPath)
+                          : Result<std::shared_ptr<const btf::Btf>>(nullptr);
+  for (const std::string& path : AllObjects()) {
+    const BpfObject theirs = OpenWithLibbpf(path);
+    if (theirs == nullptr) {
+      tally.not_opened.push_back(SourceName(path));
+      continue;
+    }
+    // Refused here as by libbpf since 1.4; older ones know no arenas.
+    if (LaterThan(4) && (SourceName(path) == "arena_missing" || SourceName(path) == "arena_two"))
+      continue;
+    const auto ours = Object::Open(path, {.target_btf = target ? *target : nullptr});
+    EXPECT_TRUE(ours) << ours.error().message;
+    if (!ours) continue;
+    SCOPED_TRACE(path);
+    ++tally.objects;
+    compare(theirs.get(), *ours, tally);
+  }
+  tally.Record();
+  return tally;
 }
 
 std::string DescribeMap(const bpf_map* map) {
-  return fmt::format("{} type {} key {} value {} entries {} flags {:#x} extra {} types {} {}",
-                     bpf_map__name(map), static_cast<uint32_t>(bpf_map__type(map)),
-                     bpf_map__key_size(map), bpf_map__value_size(map), bpf_map__max_entries(map),
-                     bpf_map__map_flags(map), bpf_map__map_extra(map),
-                     bpf_map__btf_key_type_id(map), bpf_map__btf_value_type_id(map));
+  return fmt::format("type {} key {} value {} entries {} flags {:#x} extra {} types {} {} pin {}",
+                     static_cast<uint32_t>(bpf_map__type(map)), bpf_map__key_size(map),
+                     bpf_map__value_size(map), bpf_map__max_entries(map), bpf_map__map_flags(map),
+                     bpf_map__map_extra(map), bpf_map__btf_key_type_id(map),
+                     bpf_map__btf_value_type_id(map), bpf_map__pin_path(map) != nullptr);
 }
 std::string DescribeMap(const MapSpec& map) {
-  return fmt::format("{} type {} key {} value {} entries {} flags {:#x} extra {} types {} {}",
-                     map.name, static_cast<uint32_t>(map.type), map.key_size, map.value_size,
-                     map.max_entries, map.flags, map.map_extra, map.btf_key_type_id,
-                     map.btf_value_type_id);
+  return fmt::format("type {} key {} value {} entries {} flags {:#x} extra {} types {} {} pin {}",
+                     static_cast<uint32_t>(map.type), map.key_size, map.value_size, map.max_entries,
+                     map.flags, map.map_extra, map.btf_key_type_id, map.btf_value_type_id,
+                     map.pin_by_name);
+}
+
+void CompareMap(bpf_map* theirs, const MapSpec& ours) {
+  EXPECT_EQ(DescribeMap(ours), DescribeMap(theirs)) << ours.name;
+  bpf_map* inner = bpf_map__inner_map(theirs);
+  EXPECT_EQ(ours.inner != nullptr, inner != nullptr) << ours.name;
+  if (inner != nullptr && ours.inner != nullptr) {
+    EXPECT_EQ(ours.inner->name, bpf_map__name(inner));
+    EXPECT_EQ(DescribeMap(*ours.inner), DescribeMap(inner)) << ours.inner->name;
+  }
+  size_t size = 0;
+  const void* bytes = bpf_map__initial_value(theirs, &size);
+  // libbpf fills .kconfig when it loads.
+  if (bytes == nullptr || ours.name.ends_with(".kconfig") || ours.type == MapType::kStructOps)
+    return;
+  const std::vector<std::byte> zeroes(size);
+  const auto* value = ours.initial_value != nullptr ? ours.initial_value.get() : &zeroes;
+  ASSERT_EQ(value->size(), size) << ours.name;
+  EXPECT_EQ(std::memcmp(value->data(), bytes, size), 0) << ours.name;
 }
 
 TEST(AgainstLibbpf, SeesTheSameMaps) {
-  size_t compared = 0;
-  for (const std::string& path : AllObjects()) {
-    const BpfObject theirs = OpenWithLibbpf(path);
-    if (theirs == nullptr) continue;
-    const auto ours = Object::Open(path);
-    ASSERT_TRUE(ours) << ours.error().message;
+  const Tally tally = CompareObjects([](bpf_object* theirs, const Object& ours, Tally& sum) {
     std::map<std::string, const MapSpec*> specs;
-    for (const MapSpec& spec : ours->maps()) specs[spec.name] = &spec;
+    for (const MapSpec& spec : ours.maps()) specs[spec.name] = &spec;
+    for (const MapSpec& spec : StructOpsMaps(ours)) specs[spec.name] = &spec;
     size_t count = 0;
-    const bpf_map* map = nullptr;
-    while ((map = bpf_object__next_map(theirs.get(), map)) != nullptr) {
+    for (bpf_map* map = nullptr; (map = bpf_object__next_map(theirs, map)) != nullptr; ++count) {
       const std::string name = bpf_map__name(map);
-      // Comes with the next steps of the loader.
-      if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS) continue;
-      ++count;
-      ASSERT_TRUE(specs.contains(name)) << path << ": " << name;
-      const MapSpec& spec = *specs[name];
-      EXPECT_EQ(DescribeMap(spec), DescribeMap(map)) << path;
-      size_t size = 0;
-      const void* bytes = bpf_map__initial_value(const_cast<bpf_map*>(map), &size);
-      // libbpf fills .kconfig when it loads.
-      if (!bpf_map__is_internal(map) || bytes == nullptr || name.ends_with(".kconfig")) continue;
-      const std::vector<std::byte> zeroes(size);
-      const auto* value = spec.initial_value != nullptr ? spec.initial_value.get() : &zeroes;
-      ASSERT_EQ(value->size(), size) << path << ": " << name;
-      EXPECT_EQ(std::memcmp(value->data(), bytes, size), 0) << path << ": " << name;
-      ++compared;
+      ASSERT_TRUE(specs.contains(name)) << name;
+      CompareMap(map, *specs[name]);
     }
-    EXPECT_EQ(count, ours->maps().size()) << path;
+    EXPECT_EQ(count, ours.maps().size() + StructOpsMaps(ours).size());
+    sum.maps += count;
+  });
+  if (tally.objects == 0) GTEST_SKIP() << "clang is missing: there are no objects";
+}
+
+void CompareProgram(const bpf_program* theirs, const ObjectProgram& ours) {
+  SCOPED_TRACE(ours.section + ": " + ours.name);
+  EXPECT_EQ(ours.name, bpf_program__name(theirs));
+  EXPECT_EQ(ours.section, bpf_program__section_name(theirs));
+  EXPECT_EQ(ours.autoload, bpf_program__autoload(theirs));
+  // An older libbpf does not know all names; ours must know all of its.
+  const auto type = static_cast<uint32_t>(bpf_program__type(theirs));
+  if (type != 0) {
+    EXPECT_EQ(static_cast<uint32_t>(ours.type), type);
   }
-  if (compared == 0) GTEST_SKIP() << "clang is missing: there are no objects";
+  if (!ours.program) return;
+  const ProgramData& data = ours.program->data();
+  // libbpf finds the member of a struct_ops program when it loads.
+  if (type != 0 && ours.type != ProgramTypeId::kStructOps) {
+    EXPECT_EQ(data.expected_attach_type,
+              static_cast<uint32_t>(bpf_program__expected_attach_type(theirs)));
+  }
+  // Before it loads, libbpf's count is that of the entry function.
+  EXPECT_EQ(data.subprograms[0].end, bpf_program__insn_cnt(theirs));
 }
 
 TEST(AgainstLibbpf, SeesTheSamePrograms) {
-  size_t compared = 0;
-  for (const std::string& path : AllObjects()) {
-    const BpfObject theirs = OpenWithLibbpf(path);
-    if (theirs == nullptr) continue;
-    const auto ours = Object::Open(path);
-    ASSERT_TRUE(ours) << ours.error().message;
+  const Tally tally = CompareObjects([](bpf_object* theirs, const Object& ours, Tally& sum) {
+    // A function without SEC() is a program here if there is no other.
+    if (ours.programs().size() == 1 && ours.programs()[0].section == ".text") return;
     size_t count = 0;
-    bpf_program* program = nullptr;
-    while ((program = bpf_object__next_program(theirs.get(), program)) != nullptr) {
-      ASSERT_LT(count, ours->programs().size()) << path;
-      const ObjectProgram& mine = ours->programs()[count++];
-      EXPECT_EQ(mine.name, bpf_program__name(program)) << path;
-      EXPECT_EQ(mine.section, bpf_program__section_name(program)) << path;
-      // An older libbpf does not know all names; ours must know all of its.
-      const auto type = static_cast<uint32_t>(bpf_program__type(program));
-      if (type != 0) {
-        EXPECT_EQ(static_cast<uint32_t>(mine.type), type) << path << ": " << mine.section;
-      }
-      if (!mine.program) continue;
-      if (type != 0) {
-        EXPECT_EQ(mine.program->data().expected_attach_type,
-                  static_cast<uint32_t>(bpf_program__expected_attach_type(program)))
-            << path << ": " << mine.section;
-      }
-      // Before it loads, libbpf's count is that of the entry function.
-      EXPECT_EQ(mine.program->subprograms()[0].end, bpf_program__insn_cnt(program))
-          << path << ": " << mine.name;
-      ++compared;
+    for (bpf_program* program = nullptr;
+         (program = bpf_object__next_program(theirs, program)) != nullptr; ++count) {
+      ASSERT_LT(count, ours.programs().size());
+      CompareProgram(program, ours.programs()[count]);
     }
-    EXPECT_EQ(count, ours->programs().size()) << path;
-  }
-  if (compared == 0) GTEST_SKIP() << "clang is missing: there are no objects";
+    EXPECT_EQ(count, ours.programs().size());
+    sum.programs += count;
+  });
+  if (tally.objects == 0) GTEST_SKIP() << "clang is missing: there are no objects";
 }
 
 // Every name of libbpf's table, by libbpf's own matching.

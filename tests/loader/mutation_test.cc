@@ -6,55 +6,18 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include <gtest/gtest.h>
-#include <malloc.h>
 
 #include "skep/program.h"
 
 #include "btf/btf.h"
+#include "tests/loader/counted_memory.h"
 #include "tests/loader/objects.h"
 #include "tests/loader/visit_object.h"
 
-namespace {
-
-// Bytes that operator new has given out, now and at most since the last reset.
-// Tests of this binary run on one thread.
-size_t allocated = 0;
-size_t peak = 0;
-
-void* Allocate(size_t size) {
-  void* memory = std::malloc(size);
-  if (memory == nullptr) std::abort();
-  allocated += malloc_usable_size(memory);
-  peak = std::max(peak, allocated);
-  return memory;
-}
-void Release(void* memory) {
-  if (memory == nullptr) return;
-  allocated -= malloc_usable_size(memory);
-  std::free(memory);
-}
-
-}  // namespace
-
-void* operator new(size_t size) { return Allocate(size); }
-void* operator new[](size_t size) { return Allocate(size); }
-// std::stable_sort uses these; where they are not replaced, a sanitizer's own
-// would meet our delete.
-void* operator new(size_t size, const std::nothrow_t&) noexcept { return Allocate(size); }
-void* operator new[](size_t size, const std::nothrow_t&) noexcept { return Allocate(size); }
-void operator delete(void* memory) noexcept { Release(memory); }
-void operator delete[](void* memory) noexcept { Release(memory); }
-void operator delete(void* memory, size_t) noexcept { Release(memory); }
-void operator delete[](void* memory, size_t) noexcept { Release(memory); }
-
 namespace skep::loader {
 namespace {
-
-constexpr uint64_t kMemoryFactor = 64;
-constexpr uint64_t kMemoryBase = 1u << 20;
 
 class Random {
  public:
@@ -130,14 +93,13 @@ void Damage(std::vector<std::byte>& bytes, Random& random) {
 
 // Parses `bytes` and reads all of it. Returns whether it is an object.
 bool ParseWithinBounds(const std::vector<std::byte>& bytes, const std::string& what) {
-  peak = allocated;
-  const size_t before = allocated;
+  const MemoryPeak memory;
   // A copy of the exact size, so that the sanitizer sees a read past the end.
   const std::vector<std::byte> input(bytes);
   const auto object = Object::Parse(input, "damaged.bpf.o");
   const uint64_t sum = object ? Visit(*object) : Visit(object.error().message);
   EXPECT_TRUE(object || !object.error().message.empty()) << what << sum;
-  EXPECT_LE(peak - before, kMemoryBase + kMemoryFactor * bytes.size()) << what;
+  EXPECT_LE(memory.bytes(), MemoryPeak::Allowed(bytes.size())) << what;
   return object.has_value();
 }
 

@@ -26,6 +26,18 @@ std::vector<std::string> OtherObjects() {
   return folder == nullptr ? std::vector<std::string>() : ObjectsUnder(folder);
 }
 
+std::vector<std::string> SelftestObjects() {
+  const char* folder = std::getenv("SKEP_SELFTEST_OBJECTS");
+  return folder == nullptr ? std::vector<std::string>() : ObjectsUnder(folder);
+}
+
+std::vector<std::string> AllObjects() {
+  std::vector<std::string> paths = BuiltObjects();
+  for (auto* more : {OtherObjects, SelftestObjects})
+    for (std::string& path : more()) paths.push_back(std::move(path));
+  return paths;
+}
+
 std::vector<std::byte> ReadBytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) return {};

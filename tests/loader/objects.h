@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The object files that the loader's tests read: those compiled from
-// tests/data/loader by each clang that is there, and a folder of others named
-// by the environment variable SKEP_OBJECTS_DIR.
+// tests/data/loader by each clang that is there, a folder of others named by the
+// environment variable SKEP_OBJECTS_DIR, and Linux's own test objects, whose
+// folder SKEP_SELFTEST_OBJECTS names.
 
 #ifndef SKEP_TESTS_LOADER_OBJECTS_H_
 #define SKEP_TESTS_LOADER_OBJECTS_H_
@@ -18,6 +19,10 @@ std::vector<std::string> ObjectsUnder(const std::string& folder);
 std::vector<std::string> BuiltObjects();
 // Paths of $SKEP_OBJECTS_DIR/*.o, sorted.
 std::vector<std::string> OtherObjects();
+// Paths of $SKEP_SELFTEST_OBJECTS/*.o, sorted.
+std::vector<std::string> SelftestObjects();
+// Those three together.
+std::vector<std::string> AllObjects();
 std::vector<std::byte> ReadBytes(const std::string& path);
 // "maps" for ".../clang/maps.v3.bpf.o".
 std::string SourceName(const std::string& path);

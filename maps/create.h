@@ -24,9 +24,9 @@ struct MapEnvironment {
   uint32_t cpu_slots = 1;  // per-CPU strides; programs pass a cpu below it
   uint32_t id = 0;         // of the new map; unique in the runtime, not 0
   // Frees what runs may still hold. Every run of a program must be inside it.
-  std::shared_ptr<EpochDomain> epochs;
+  std::shared_ptr<EpochDomain> epochs = {};
   // The special fields of the values; null if they have none.
-  std::shared_ptr<const model::ValueType> value_type;
+  std::shared_ptr<const model::ValueType> value_type = {};
   model::AsyncService* async = nullptr;  // the runtime's; needed with a value type
 };
 

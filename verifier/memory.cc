@@ -33,8 +33,9 @@ model::AccessKind AccessKindOf(const Register& pointer) {
     case RegKind::kXdpSock:
     case RegKind::kTracingBuffer:
     case RegKind::kBuffer:
-    case RegKind::kBtfId:
       return model::AccessKind::kKernel;
+    case RegKind::kBtfId:  // an object of the program's own is plain memory
+      return pointer.btf == kProgramBtf ? model::AccessKind::kMemory : model::AccessKind::kKernel;
     case RegKind::kArena:
       return model::AccessKind::kArena;
     case RegKind::kNotInit:

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory of an arena.
+#include <linux/bpf.h>
+
 #include "run.h"
 
 #define ARENA __attribute__((address_space(1)))

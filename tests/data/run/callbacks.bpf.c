@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions of the program that helpers call.
+#include <linux/bpf.h>
+
 #include "run.h"
 
 struct {

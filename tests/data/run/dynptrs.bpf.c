@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dynptrs over memory and over records: every result and errno ends in `seen`.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 char LICENSE[] SEC("license") = "GPL";
 

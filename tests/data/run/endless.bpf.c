@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs that go on for longer than anybody waits: for tests that stop them.
+#include <linux/bpf.h>
+
 #include "run.h"
 
 static long nothing(__u32 index, void* context) { return 0; }

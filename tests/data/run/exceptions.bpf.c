@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // bpf_throw from where it may be called.
+#include <linux/bpf.h>
+
 #include "run.h"
 
 extern void bpf_throw(__u64 cookie) __ksym;

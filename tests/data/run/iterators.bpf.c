@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Iterators that programs open, and sections.
+#include <linux/bpf.h>
+
 #include "run.h"
 
 struct bpf_iter_bits {

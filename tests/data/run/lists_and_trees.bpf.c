@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lists and trees of objects: order, shape, who owns what. What is left in them
 // goes with the map.
+#include <linux/bpf.h>
+
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
-#include <linux/bpf.h>
 
 #include "objects.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Spin locks in values of maps and among global variables.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 char LICENSE[] SEC("license") = "GPL";
 

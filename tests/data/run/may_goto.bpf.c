@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loops that the program's own count ends, or the time.
+#include <linux/bpf.h>
+
 #include "run.h"
 
 #define MAY_GOTO(label) asm volatile goto("may_goto %l[" #label "]" :: ::label)

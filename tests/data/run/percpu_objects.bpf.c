@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects with a copy for each CPU.
+#include <linux/bpf.h>
+
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
-#include <linux/bpf.h>
 
 #include "objects.h"
 

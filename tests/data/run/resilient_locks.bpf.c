@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Locks that refuse instead of waiting for ever.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 char LICENSE[] SEC("license") = "GPL";
 

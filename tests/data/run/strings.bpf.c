@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // bpf_strcmp and its family.
+#include <linux/bpf.h>
+
 #include "run.h"
 
 extern int bpf_strcmp(const char* a, const char* b) __ksym;

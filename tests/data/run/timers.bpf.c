@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What calls on timers return, without waiting for one; and programs that start
 // timers for a host to watch.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 char LICENSE[] SEC("license") = "GPL";
 

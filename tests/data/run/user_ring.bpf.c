@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes samples out of a ring that the host fills.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 char LICENSE[] SEC("license") = "GPL";
 

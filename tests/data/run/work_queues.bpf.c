@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Work queues: what the calls return, and programs that start work for a host to
 // watch.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 char LICENSE[] SEC("license") = "GPL";
 

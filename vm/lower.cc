@@ -255,6 +255,24 @@ class Lowering {
     }
   }
 
+  // Functions that are passed to a helper which never calls them (bpf_loop of no
+  // rounds): a few instructions stand for them.
+  void FindUncalled() {
+    const auto subprograms = program_.subprograms();
+    uncalled_.assign(subprograms.size(), false);
+    if (facts_ == nullptr) return;
+    for (size_t slot = 0; slot < code_.size(); ++slot) {
+      if (IsSecondSlot(slot) || !Reached(slot)) continue;
+      if (Info(code_[slot].op).kind != OpKind::kLoadFunc) continue;
+      const auto start = static_cast<size_t>(TargetOf(code_[slot], slot));
+      if (!Reached(start)) uncalled_[SubprogramOf(start)] = true;
+    }
+  }
+  bool StandsForUncalled(size_t slot) const {
+    const size_t s = SubprogramOf(slot);
+    return uncalled_[s] && program_.subprograms()[s].start == slot;
+  }
+
   size_t SubprogramOf(size_t slot) const {
     const auto subprograms = program_.subprograms();
     const auto after =
@@ -287,12 +305,14 @@ class Lowering {
 
   void Place() {
     FindMayGotos();
+    FindUncalled();
     place_.assign(code_.size() + 1, kDropped);
     uint32_t next = 0;
     for (size_t slot = 0; slot < code_.size(); ++slot) {
       if (IsSecondSlot(slot)) continue;
       if (StartsCount(slot)) ++next;
       place_[slot] = next;
+      if (StandsForUncalled(slot)) next += 2;
       if (!Reached(slot) || NeverTaken(slot)) continue;
       next += SizeOf(slot);
     }
@@ -311,6 +331,10 @@ class Lowering {
                       .imm = model::kMayGotoStarts,
                       .target = place_[slot]},
              InsnFact{.reached = true});
+      }
+      if (StandsForUncalled(slot)) {
+        Emit(slot, ExecInsn{.op = Op::kMov64Imm, .dst = 0}, InsnFact{.reached = true});
+        Emit(slot, ExecInsn{.op = Op::kExit}, InsnFact{.reached = true});
       }
       if (!Reached(slot) || NeverTaken(slot)) continue;
       if (IsPacketLoad(slot)) {
@@ -590,6 +614,7 @@ class Lowering {
   std::shared_ptr<ExecProgram> out_;
   std::vector<DecodedInsn> code_;
   std::vector<bool> counts_rounds_;  // by subprogram
+  std::vector<bool> uncalled_;       // by subprogram
   std::vector<uint32_t> place_;      // by slot: index in out_->insns
 };
 

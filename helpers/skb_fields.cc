@@ -192,11 +192,6 @@ uint64_t GetSocketUid(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
   return PacketHooksOf(context).socket_uid;
 }
 
-uint64_t GetCgroupClassid(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
-                          ExecutionContext& context) noexcept {
-  return PacketHooksOf(context).cgroup_classid;
-}
-
 uint64_t SkbCgroupClassid(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                           ExecutionContext& context) noexcept {
   return PacketHooksOf(context).cgroup_classid;

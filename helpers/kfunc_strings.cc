@@ -146,11 +146,12 @@ uint64_t Strchrnul(uint64_t string, uint64_t wanted, uint64_t, uint64_t, uint64_
 uint64_t Strrchr(uint64_t string, uint64_t wanted, uint64_t, uint64_t, uint64_t,
                  ExecutionContext&) noexcept {
   SafeReader reader(string);
+  const auto searched = static_cast<int32_t>(wanted);  // of all functions, this takes an int
   int64_t last = -ENOENT;
   for (uint64_t i = 0; i < kLongest; ++i) {
     const int c = reader.At(i);
     if (c < 0) return FromInt(c);
-    if (c == Char(wanted)) last = static_cast<int64_t>(i);
+    if (c == searched) last = static_cast<int64_t>(i);
     if (c == 0) return FromInt(last);
   }
   return FromInt(-E2BIG);

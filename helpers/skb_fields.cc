@@ -192,9 +192,10 @@ uint64_t GetSocketUid(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
   return PacketHooksOf(context).socket_uid;
 }
 
+// The socket of a packet is in the class of who runs.
 uint64_t SkbCgroupClassid(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                           ExecutionContext& context) noexcept {
-  return PacketHooksOf(context).cgroup_classid;
+  return GetCgroupClassid(0, 0, 0, 0, 0, context);
 }
 
 uint64_t GetRouteRealm(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,

@@ -276,6 +276,8 @@ Result<TestRunOutput> TestRun(const Executable& executable, ExecutionContext& co
     case HostContext::kXdp:
       return RunXdp(executable, context, input);
     case HostContext::kSkb:
+      // Flow dissectors get keys to fill in, which are no part of a packet.
+      if (executable.program().type() == ProgramTypeId::kFlowDissector) break;
       return RunSkb(executable, context, input);
     case HostContext::kBytes:
     case HostContext::kNone:

@@ -139,7 +139,6 @@ struct PacketHooks {
   // root, in the root class, with a cookie of its own.
   uint64_t socket_cookie = 1;
   uint32_t socket_uid = 0;
-  uint32_t cgroup_classid = 0;
   uint32_t route_realm = 0;
   // The key of get_hash_recalc and of SYN cookies, for hosts that share cookies;
   // zeroes: the Runtime's own random key.

@@ -2,8 +2,7 @@
 // Values printed by their type as Linux's bpf_snprintf_btf and bpf_seq_printf_btf
 // print them, byte for byte, with what is odd about it: members that are zero are
 // left out, elements of arrays of pointers and of arrays repeat the first one,
-// names go missing inside arrays. What people read is better served by
-// btf/value_text.h.
+// names go missing inside arrays.
 //
 // Threads: pure functions.
 

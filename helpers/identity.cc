@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "helpers/functions.h"
-#include "helpers/packet_registers.h"
 #include "helpers/registers.h"
 
 namespace skep::helpers {
@@ -82,7 +81,7 @@ uint64_t GetCurrentComm(uint64_t buffer, uint64_t size, uint64_t, uint64_t, uint
 uint64_t GetCgroupClassid(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                           ExecutionContext& context) noexcept {
   const auto& hook = context.hooks().cgroup_classid;
-  return hook == nullptr ? PacketHooksOf(context).cgroup_classid : hook();
+  return hook == nullptr ? 0 : hook();
 }
 
 uint64_t GetCurrentCgroupId(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,

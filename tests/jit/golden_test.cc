@@ -196,6 +196,9 @@ TEST(GoldenCode, CoversEveryOperationThatIsCompiled) {
   }
   for (int i = 0; i < kOpCount; ++i) {
     const Op op = static_cast<Op>(i);
+    // Text does not give these what lowering gives them, a count and an arena; they
+    // are run by tests/tools/run_programs_test.py.
+    if (op == Op::kMayGoto || op == Op::kAddrSpaceCast) continue;
     EXPECT_TRUE(seen.contains(op) || ShapeOf(op).unknown) << Info(op).name << " has no golden code";
   }
 }

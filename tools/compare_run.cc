@@ -11,6 +11,9 @@
 #include <thread>
 #include <utility>
 
+#include <sched.h>
+#include <unistd.h>
+
 #include "skep/runtime.h"
 #include "skep/test_run.h"
 
@@ -169,8 +172,12 @@ class ProgramComparison {
   Result<void> AskKernel() {
     SKEP_TRY(const auto instance, InstantiateOnKernel(*part_));
     SKEP_TRY(const auto load, instance->Load(program_, {}));
-    out_.kernel_verdict = load.verdict.accepted ? "accept" : "reject";
     kernel_message_ = load.verdict.message;
+    if (!load.verdict.accepted && load.verdict.log.empty()) {
+      out_.kernel_verdict = "error";  // the verifier was not asked
+      return Error{ErrorCode::kUnsupported, "the kernel takes no such program: " + kernel_message_};
+    }
+    out_.kernel_verdict = load.verdict.accepted ? "accept" : "reject";
     return {};
   }
 
@@ -206,15 +213,44 @@ class ProgramComparison {
       for (const Bytes& record : records) hex.push_back(Hex(record.data(), record.size()));
       AddRecords(spec.name, hex, out);
     }
-    kept_.push_back(std::move(instance));
+    if (!HasArena()) kept_.push_back(std::move(instance));  // an arena wants its address
     return out;
   }
 
-  // The same from a thread of its own: with another kernel stack and thread id.
-  Result<Aspects> OnKernelThread(const CompareInput& input, bool settle) {
+  bool HasArena() const {
+    return std::any_of(part_->maps().begin(), part_->maps().end(),
+                       [](const MapSpec& spec) { return spec.type == MapType::kArena; });
+  }
+
+  // The same from a thread of its own: with another kernel stack and thread id, and
+  // on another CPU if there is one and it is asked for.
+  Result<Aspects> OnKernelThread(const CompareInput& input, bool settle, bool other_cpu = false) {
     Result<Aspects> out = Error{ErrorCode::kSystem, "no run"};
-    std::thread([&] { out = OnKernel(input, settle); }).join();
+    std::thread([&] {
+      if (other_cpu) MoveToOtherCpu();
+      out = OnKernel(input, settle);
+    }).join();
     return out;
+  }
+
+  // Of this thread.
+  static void MoveToOtherCpu() {
+    const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cpus < 2) return;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<size_t>((sched_getcpu() + 1) % cpus), &one);
+    static_cast<void>(sched_setaffinity(0, sizeof one, &one));
+  }
+
+  // On another CPU, another lane is written: that says nothing.
+  void DropPerCpu(std::set<std::string>& names) const {
+    for (const MapSpec& spec : part_->maps()) {
+      const bool percpu = spec.type == MapType::kPercpuArray || spec.type == MapType::kPercpuHash ||
+                          spec.type == MapType::kLruPercpuHash;
+      const std::string prefix = "map " + spec.name + "[";
+      if (percpu) std::erase_if(names, [&](const auto& name) { return name.starts_with(prefix); });
+    }
   }
 
   Result<Aspects> Here(Engine engine, const CompareInput& input, bool settle) {
@@ -341,8 +377,12 @@ class ProgramComparison {
       SKEP_TRY(const Aspects settled, OnKernel(input, true));
       unstable.clear();
       for (int i = 0; i < kMoreRuns; ++i) {
-        SKEP_TRY(const Aspects again, OnKernelThread(input, true));
-        AddUnstable(settled, again, unstable);
+        const bool other_cpu = i % 2 == 1;
+        SKEP_TRY(const Aspects again, OnKernelThread(input, true, other_cpu));
+        std::set<std::string> varies;
+        AddUnstable(settled, again, varies);
+        if (other_cpu) DropPerCpu(varies);
+        unstable.merge(varies);
       }
       SKEP_TRY(differences, RunHere(input, settled, unstable, true));
       *first = settled;

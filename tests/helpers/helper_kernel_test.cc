@@ -213,7 +213,7 @@ TEST_F(HelperBesideKernel, SnprintfFormatsGeneratedFormatsAlike) {
   const std::string_view between[] = {"", "|", " ", "a", "%%", ", ", "\n", "9"};
   for (int i = 0; i < 400; ++i) {
     std::string format;
-    const uint32_t count = random() % 12 + 1;
+    const uint32_t count = static_cast<uint32_t>(random() % 12 + 1);
     for (uint32_t k = 0; k < count && format.size() < 100; ++k) {
       format += RandomConversion(random);
       // What follows %p and its forms may be part of them: a word ends there.

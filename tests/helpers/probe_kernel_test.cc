@@ -90,7 +90,7 @@ TEST_F(ProbeBesideKernel, ReadsOfTheProcessAreAlike) {
                                      ~uint64_t{0}};
   for (const std::string text :
        {"", "a", "abcdefg", "abcdefgh", "abcdefghi", "0123456789abcdef01"}) {
-    for (const size_t gap : {0, 1, 5, 8}) addresses.push_back(pages.Put(text, gap));
+    for (const size_t gap : {0u, 1u, 5u, 8u}) addresses.push_back(pages.Put(text, gap));
   }
   // Put() wrote over earlier texts: all are read from where they now end.
   for (const auto& helper : helpers) {

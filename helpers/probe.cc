@@ -21,15 +21,17 @@ constexpr uint64_t kFirstPage = 4096;
 // ever mapped in the first page, so that a null pointer gives Linux's error.
 bool MayBeAddress(uint64_t address) {
   const auto high = static_cast<int64_t>(address) >> 47;
-  return address >= kFirstPage && (high == 0 || high == -1);
+  return (address >= kFirstPage && address < kUserEnd) || high == -1;
 }
 
 int KernelError(uint64_t address) { return MayBeAddress(address) ? -EFAULT : -ERANGE; }
 int AnyError(uint64_t address) { return address < kUserEnd ? -EFAULT : KernelError(address); }
 
-uint64_t Read(uint64_t to, uint64_t size, uint64_t address, int error) {
+// `bad`: whether Linux refuses the address before it looks at the size.
+uint64_t Read(uint64_t to, uint64_t size, uint64_t address, int error, bool bad) {
   const auto bytes = static_cast<uint32_t>(size);
-  if (bytes == 0 || SafeRead(address, AsBytes(to), bytes) == bytes) return 0;
+  if (bytes == 0) return bad ? FromResult(error) : 0;
+  if (SafeRead(address, AsBytes(to), bytes) == bytes) return 0;
   ZeroWords(AsBytes(to), bytes);
   return FromResult(error);
 }
@@ -49,8 +51,12 @@ uint64_t ReadString(uint64_t to, uint64_t size, uint64_t address, int error, boo
     out[room - 1] = std::byte{0};
     return room;
   }
-  const size_t word_end = text.length / 8 * 8 + 8;
-  const size_t end = by_words && word_end <= room ? word_end : text.length + 1;
+  // Where a word cannot be read as a whole, Linux goes on by bytes.
+  const size_t word = text.length / 8 * 8;
+  uint64_t whole = 0;
+  const bool padded =
+      by_words && word + 8 <= room && SafeRead(address + word, &whole, sizeof whole) == 8;
+  const size_t end = padded ? word + 8 : text.length + 1;
   ZeroWords(out + text.length, end - text.length);
   return text.length + 1;
 }
@@ -59,17 +65,17 @@ uint64_t ReadString(uint64_t to, uint64_t size, uint64_t address, int error, boo
 
 uint64_t ProbeRead(uint64_t to, uint64_t size, uint64_t address, uint64_t, uint64_t,
                    ExecutionContext&) noexcept {
-  return Read(to, size, address, AnyError(address));
+  return Read(to, size, address, AnyError(address), address >= kUserEnd && !MayBeAddress(address));
 }
 
 uint64_t ProbeReadUser(uint64_t to, uint64_t size, uint64_t address, uint64_t, uint64_t,
                        ExecutionContext&) noexcept {
-  return Read(to, size, address, -EFAULT);
+  return Read(to, size, address, -EFAULT, address > kUserEnd);
 }
 
 uint64_t ProbeReadKernel(uint64_t to, uint64_t size, uint64_t address, uint64_t, uint64_t,
                          ExecutionContext&) noexcept {
-  return Read(to, size, address, KernelError(address));
+  return Read(to, size, address, KernelError(address), !MayBeAddress(address));
 }
 
 uint64_t ProbeReadStr(uint64_t to, uint64_t size, uint64_t address, uint64_t, uint64_t,
@@ -89,7 +95,7 @@ uint64_t ProbeReadKernelStr(uint64_t to, uint64_t size, uint64_t address, uint64
 
 uint64_t CopyFromUser(uint64_t to, uint64_t size, uint64_t address, uint64_t, uint64_t,
                       ExecutionContext&) noexcept {
-  return Read(to, size, address, -EFAULT);
+  return Read(to, size, address, -EFAULT, false);
 }
 
 uint64_t ProbeWriteUser(uint64_t address, uint64_t from, uint64_t size, uint64_t, uint64_t,

@@ -187,6 +187,7 @@ MapSpec StructOpsReader::Describe(const Section& section, const Variable& variab
   spec.key_size = 4;
   spec.value_size = static_cast<uint32_t>(variable.size);
   spec.max_entries = 1;
+  spec.btf_value_type_id = variable.type;
   spec.flags = section.name.ends_with(".link") ? kMapLink : 0;
   for (const auto& [offset, function] : variable.callbacks)
     spec.initial_slots.emplace_back(offset, functions_.all()[function].name);

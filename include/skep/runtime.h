@@ -42,19 +42,19 @@ struct RuntimeOptions {
   // CPUs that programs see; fixes per-CPU strides. 0: possible CPUs, at least 64.
   uint32_t cpu_slots = 0;
   // Added to Linux's. Ids from kFirstHostHelperId; names must be new.
-  std::vector<HelperSpec> helpers;
+  std::vector<HelperSpec> helpers{};
   // What Linux's helpers do here. The prototype stays, and the function must keep
   // to it: what it returns and writes is what the verifier takes for granted of
   // Linux's. Not for tail_call, which engines do themselves.
-  std::vector<HelperReplacement> replaced_helpers;
+  std::vector<HelperReplacement> replaced_helpers{};
   // Ids of helpers that no program may call; the verifier says so.
-  std::vector<uint32_t> forbidden_helpers;
+  std::vector<uint32_t> forbidden_helpers{};
   // The embedder's own; ids from kFirstHostProgramType.
-  std::vector<ProgramType> program_types;
+  std::vector<ProgramType> program_types{};
   // Gets each context that the runtime makes for callbacks of timers and work
   // queues, at most one for each of the two, before its first run: the place for
   // hooks and a budget. On the thread that initialises the first timer.
-  std::function<void(ExecutionContext&)> on_callback_context;
+  std::function<void(ExecutionContext&)> on_callback_context{};
 };
 
 struct LoadOptions {

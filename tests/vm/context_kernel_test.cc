@@ -51,10 +51,11 @@ std::string OneBit(int offset, int size, uint32_t multiplier) {
 
 TEST_P(ContextBesideKernel, SkLookupFields) {
   if (!test::KernelIsAtLeast(5, 15)) GTEST_SKIP() << "the kernel has no test run of sk_lookup";
-  // struct bpf_sk_lookup; the port of the peer is in network order in the low half.
-  Bytes context(72);
-  const uint32_t words[] = {2, 6, 0x0100007f, 1, 2, 3, 4, 0x3412, 0x0200007f, 5, 6, 7, 8, 4242, 1};
-  std::memcpy(context.data() + 8, words, sizeof words);
+  // struct bpf_sk_lookup of both families; the port of the peer is in network
+  // order in the low half, and the test run takes no interface.
+  const uint32_t words[2][15] = {
+      {2, 6, 0x0100007f, 0, 0, 0, 0, 0x3412, 0x0200007f, 0, 0, 0, 0, 4242, 0},
+      {10, 17, 0, 1, 2, 3, 4, 0x3412, 0, 5, 6, 7, 8, 4242, 0}};
   const ProgramType* type = BuiltinEnvironment(1).FindProgramType(ProgramTypeId::kSkLookup, 36);
   ASSERT_NE(type, nullptr);
   for (const ContextField& field : type->fields) {
@@ -71,12 +72,15 @@ TEST_P(ContextBesideKernel, SkLookupFields) {
           const Fd fd = LoadThere(program);
           const auto executable = LoadHere(program);
           ASSERT_NE(executable, nullptr);
-          uint32_t theirs = 0;
-          ASSERT_EQ(test::KernelProgramRun(fd, {.context = context}, &theirs), 0);
-          Bytes ours = context;
-          const RunResult r = executable->RunBytes(*context_, ours);
-          ASSERT_TRUE(r.ok()) << context_->trap_detail();
-          EXPECT_EQ(r.value, theirs) << field.name << " + " << at << ", " << size << " bytes";
+          for (const auto& family : words) {
+            Bytes context(72);
+            std::memcpy(context.data() + 8, family, sizeof family);
+            uint32_t theirs = 0;
+            ASSERT_EQ(test::KernelProgramRun(fd, {.context = context}, &theirs), 0);
+            const RunResult r = executable->RunBytes(*context_, context);
+            ASSERT_TRUE(r.ok()) << context_->trap_detail();
+            EXPECT_EQ(r.value, theirs) << field.name << " + " << at << ", " << size << " bytes";
+          }
         }
       }
     }

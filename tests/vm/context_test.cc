@@ -3,6 +3,7 @@
 #include <ctime>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -70,8 +71,15 @@ INSTANTIATE_TEST_SUITE_P(Engines, Context,
                                          Engine::kJit),
                          test::EngineParamName);
 
+RuntimeOptions Options(uint32_t cpu_slots, std::vector<HelperSpec> helpers = {}) {
+  RuntimeOptions options;
+  options.cpu_slots = cpu_slots;
+  options.helpers = std::move(helpers);
+  return options;
+}
+
 TEST(RuntimeSlots, RefuseAContextWhenAllAreTaken) {
-  const auto runtime = *Runtime::Create({.cpu_slots = 2, .helpers = {}, .program_types = {}});
+  const auto runtime = *Runtime::Create(Options(2));
   auto first = *runtime->NewContext();
   const auto second = *runtime->NewContext();
   EXPECT_NE(first->cpu(), second->cpu());
@@ -85,8 +93,8 @@ TEST(RuntimeSlots, RefuseAContextWhenAllAreTaken) {
 }
 
 TEST(RuntimeSlots, AreEachRuntimesOwn) {
-  const auto one = *Runtime::Create({.cpu_slots = 1, .helpers = {}, .program_types = {}});
-  const auto other = *Runtime::Create({.cpu_slots = 1, .helpers = {}, .program_types = {}});
+  const auto one = *Runtime::Create(Options(1));
+  const auto other = *Runtime::Create(Options(1));
   const auto context = *one->NewContext();
   EXPECT_TRUE(bool(other->NewContext()));
 }
@@ -100,19 +108,12 @@ TEST(RuntimeHelpers, RefuseIdsAndNamesThatClash) {
                        ExecutionContext&) noexcept -> uint64_t { return 5; };
     return spec;
   };
-  EXPECT_TRUE(bool(Runtime::Create(
-      {.cpu_slots = 1, .helpers = {create(kFirstHostHelperId, "mine")}, .program_types = {}})));
-  EXPECT_FALSE(
-      bool(Runtime::Create({.cpu_slots = 1, .helpers = {create(1, "mine")}, .program_types = {}})))
-      << "an id of Linux";
-  EXPECT_FALSE(bool(Runtime::Create({.cpu_slots = 1,
-                                     .helpers = {create(kFirstHostHelperId, "map_lookup_elem")},
-                                     .program_types = {}})))
+  EXPECT_TRUE(bool(Runtime::Create(Options(1, {create(kFirstHostHelperId, "mine")}))));
+  EXPECT_FALSE(bool(Runtime::Create(Options(1, {create(1, "mine")})))) << "an id of Linux";
+  EXPECT_FALSE(bool(Runtime::Create(Options(1, {create(kFirstHostHelperId, "map_lookup_elem")}))))
       << "a name of Linux";
   EXPECT_FALSE(bool(Runtime::Create(
-      {.cpu_slots = 1,
-       .helpers = {create(kFirstHostHelperId, "a"), create(kFirstHostHelperId, "b")},
-       .program_types = {}})))
+      Options(1, {create(kFirstHostHelperId, "a"), create(kFirstHostHelperId, "b")}))))
       << "one id twice";
 }
 

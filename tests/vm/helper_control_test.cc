@@ -3,6 +3,7 @@
 // that programs may not call it.
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -30,6 +31,19 @@ uint64_t Stopping(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
   return 0;
 }
 
+using Replacements = std::vector<HelperReplacement>;
+
+RuntimeOptions Replacing(Replacements replaced) {
+  RuntimeOptions options;
+  options.replaced_helpers = std::move(replaced);
+  return options;
+}
+RuntimeOptions Forbidding(std::vector<uint32_t> ids) {
+  RuntimeOptions options;
+  options.forbidden_helpers = std::move(ids);
+  return options;
+}
+
 class HelperControl : public testing::TestWithParam<Engine> {
  protected:
   static std::unique_ptr<Runtime> With(RuntimeOptions options) {
@@ -52,7 +66,7 @@ class HelperControl : public testing::TestWithParam<Engine> {
 };
 
 TEST_P(HelperControl, CallsTheHostsFunctionInThePlaceOfLinuxs) {
-  auto runtime = With({.replaced_helpers = {{kTime, FixedTime}, {kCpu, ThirdCpu}}});
+  auto runtime = With(Replacing({{kTime, FixedTime}, {kCpu, ThirdCpu}}));
   EXPECT_EQ(Run(*runtime, "-- type\nxdp\n-- asm\ncall ktime_get_ns\nexit\n").value, 1234u);
   EXPECT_EQ(Run(*runtime, "-- type\nxdp\n-- asm\ncall get_smp_processor_id\nexit\n").value, 3u);
   // Another runtime knows nothing of it.
@@ -66,19 +80,19 @@ TEST_P(HelperControl, InlinesNothingThatTheHostReplaces) {
       "-- type\nxdp\n-- maps\nvalues array key=4 value=8 entries=4\n-- asm\n"
       "r2 = r10\nr2 += -4\nr3 = 1\n*(u32 *)(r10 - 4) = r3\nr1 = map[0] ll\n"
       "call map_lookup_elem\nif r0 == 0 goto +2\nr0 = 1\nexit\nr0 = 2\nexit\n";
-  auto runtime = With({.replaced_helpers = {{kLookup, NeverFound}}});
+  auto runtime = With(Replacing({{kLookup, NeverFound}}));
   EXPECT_EQ(Run(*With({}), text).value, 1u);
   EXPECT_EQ(Run(*runtime, text).value, 2u);
 }
 
 TEST_P(HelperControl, LetsTheHostsFunctionStopTheRun) {
-  auto runtime = With({.replaced_helpers = {{kRandom, Stopping}}});
+  auto runtime = With(Replacing({{kRandom, Stopping}}));
   const RunResult r = Run(*runtime, "-- type\nxdp\n-- asm\ncall get_prandom_u32\nr0 = 1\nexit\n");
   EXPECT_EQ(r.trap, TrapCode::kInterrupted);
 }
 
 TEST_P(HelperControl, RefusesProgramsThatCallWhatIsForbidden) {
-  auto runtime = With({.forbidden_helpers = {kTrace, kTime}});
+  auto runtime = With(Forbidding({kTrace, kTime}));
   const Program program = ProgramFromText("-- type\nxdp\n-- asm\ncall ktime_get_ns\nexit\n");
   auto instance = *runtime->Instantiate(program.maps());
   auto outcome = instance->Load(program, test::Privileged(GetParam()));
@@ -103,13 +117,12 @@ TEST(HelperControlOptions, RefusesWhatMakesNoSense) {
     auto runtime = Runtime::Create(std::move(options));
     return runtime ? std::string() : runtime.error().message;
   };
-  EXPECT_EQ(error({.replaced_helpers = {{9999, FixedTime}}}),
-            "helper 9999 is none of Linux's to replace");
-  EXPECT_EQ(error({.replaced_helpers = {{kTime, nullptr}}}), "helper 5 is replaced by no function");
-  EXPECT_EQ(error({.replaced_helpers = {{kTime, FixedTime}, {kTime, FixedTime}}}),
+  EXPECT_EQ(error(Replacing({{9999, FixedTime}})), "helper 9999 is none of Linux's to replace");
+  EXPECT_EQ(error(Replacing({{kTime, nullptr}})), "helper 5 is replaced by no function");
+  EXPECT_EQ(error(Replacing({{kTime, FixedTime}, {kTime, FixedTime}})),
             "helper 5 is replaced twice");
-  EXPECT_NE(error({.replaced_helpers = {{kTailCall, FixedTime}}}), "");
-  EXPECT_EQ(error({.forbidden_helpers = {0}}), "helper 0 is none of Linux's");
+  EXPECT_NE(error(Replacing({{kTailCall, FixedTime}})), "");
+  EXPECT_EQ(error(Forbidding({0})), "helper 0 is none of Linux's");
 }
 
 // Memory of the host is not for code that nobody verified.

@@ -91,7 +91,11 @@ RuntimeOptions HostOptions() {
   type.name = "host_event";
   type.context_size = 24;
   type.context_writable = true;
-  return {.cpu_slots = 2, .helpers = {look, mix}, .program_types = {type}};
+  RuntimeOptions options;
+  options.cpu_slots = 2;
+  options.helpers = {look, mix};
+  options.program_types = {type};
+  return options;
 }
 
 class HostTables : public testing::TestWithParam<Engine> {

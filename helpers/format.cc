@@ -191,7 +191,7 @@ class Formatter {
       std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
       PutPadded(text, kind == 'B' ? Conversion{} : c);
     } else if (c.width == 0) {
-      PrintNumber("%0*llx", kPointerDigits, value);
+      PrintNumber(c.left() ? "%-*llx" : "%0*llx", kPointerDigits, value);
     } else {
       // A width takes the place of the leading zeros.
       std::snprintf(text, sizeof text, "%%%s*llx", c.flags.data());

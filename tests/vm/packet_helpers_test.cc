@@ -425,7 +425,7 @@ class PacketHelpers : public testing::TestWithParam<ProgramTypeId> {
 
 TEST_P(PacketHelpers, DoWhatTheKernelDoes) {
   const uint64_t first = FromEnvironment("SKEP_PACKET_SEED", 1);
-  const uint64_t programs = FromEnvironment("SKEP_PACKET_PROGRAMS", 60);
+  const uint64_t programs = FromEnvironment("SKEP_PACKET_PROGRAMS", 12);
   constexpr int kCases = 25;
   for (uint64_t seed = first; seed < first + programs && !HasFailure(); ++seed) {
     Compare(seed, kCases);

@@ -240,8 +240,10 @@ TEST_F(HelperBesideKernel, SnprintfFormatsGeneratedFormatsAlike) {
           165, result);
       const uint64_t ours =
           helpers::Snprintf(out.address(), room, fmt.address(), arguments.address(), 96, *context_);
-      ASSERT_EQ(static_cast<int64_t>(ours), static_cast<int64_t>(theirs)) << format;
       const auto bytes = out.Theirs();
+      ASSERT_EQ(static_cast<int64_t>(ours), static_cast<int64_t>(theirs))
+          << format << "\nours:   " << std::string_view(reinterpret_cast<char*>(out.data()), 300)
+          << "\ntheirs: " << std::string_view(reinterpret_cast<const char*>(bytes.data()), 300);
       ASSERT_EQ(std::string(reinterpret_cast<const char*>(out.data()), 1024),
                 std::string(reinterpret_cast<const char*>(bytes.data()), 1024))
           << format << " room " << room;

@@ -332,7 +332,8 @@ TEST_F(RuntimeHelpers, PrintValuesByTheHostsTypes) {
   ExecutionHooks hooks;
   hooks.types = *parsed;
   context_->set_hooks(std::move(hooks));
-  EXPECT_EQ(print(1), static_cast<int64_t>(std::strlen(text)));
+  const auto length = print(1);
+  EXPECT_EQ(length, static_cast<int64_t>(std::strlen(text)));
   EXPECT_STREQ(text, "(struct pair){.a = (int)7,.b = (int)-1,}");
   EXPECT_EQ(print(16), -EINVAL);
   EXPECT_EQ(print(0, 8), -EINVAL);

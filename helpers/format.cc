@@ -142,9 +142,10 @@ class Formatter {
     // Widths that no number needs: what stands at the padded end, repeated.
     const auto more = static_cast<size_t>(width) - printed.size();
     const bool left = std::strchr(spec, '-') != nullptr;
-    const size_t first_digit = printed.find_first_of("0123456789abcdefABCDEF");
-    const bool zeros = !left && printed[first_digit] == '0' && printed.find(' ') > first_digit;
-    const size_t split = left ? printed.size() : zeros ? first_digit : 0;
+    const std::string_view flags(spec, std::strcspn(spec, "*"));
+    const bool zeros = !left && flags.find('0') != flags.npos;
+    const size_t sign = IsOneOf(printed[0], "+- ") ? 1 : 0;
+    const size_t split = left ? printed.size() : zeros ? sign : 0;
     for (const char ch : printed.substr(0, split)) Put(ch);
     for (size_t i = 0; i < more; ++i) Put(zeros ? '0' : ' ');
     for (const char ch : printed.substr(split)) Put(ch);

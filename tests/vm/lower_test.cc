@@ -43,10 +43,10 @@ TEST_P(Lowered, RefusesAHelperWithoutAFunctionByName) {
     const char* text;
     const char* words;
   };
-  for (const Case& c : {Case{"-- type\nxdp\n-- asm\nr1 = 1\nr2 = 0\ncall redirect\nexit\n",
-                             "instruction 2: helper redirect#23"},
-                        Case{"-- type\nsched_cls\n-- asm\ncall skb_vlan_pop\nr0 = 0\nexit\n",
-                             "instruction 0: helper skb_vlan_pop#19"}}) {
+  for (const Case& c : {Case{"-- type\nxdp\n-- asm\ncall get_current_task\nr0 = 2\nexit\n",
+                             "instruction 0: helper get_current_task#35"},
+                        Case{"-- type\nsched_cls\n-- asm\ncall skb_cgroup_id\nr0 = 0\nexit\n",
+                             "instruction 0: helper skb_cgroup_id#79"}}) {
     const Program program = ProgramFromText(c.text);
     const auto outcome = MapsOf(program)->Load(program, test::Privileged(GetParam()));
     ASSERT_FALSE(outcome) << c.text;

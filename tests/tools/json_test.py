@@ -31,7 +31,7 @@ exit
 
 class Verify(SkepTest):
     def test_each_row_has_the_fields_of_the_contract_whatever_the_verdict(self):
-        unknown = self.assemble("unknown", "-- asm\nr0 = 0\nexit\n", "--section", "struct_ops/x")
+        unknown = self.assemble("unknown", "-- asm\nr0 = 0\nexit\n", "--section", "nosuch")
         for path, status, verdict in ((self.write("pass.ebpf", PASS_XDP), 0, "accept"),
                                       (self.write("bad.ebpf", UNCHECKED_XDP), 1, "reject"),
                                       (unknown, 1, "error")):

@@ -516,8 +516,22 @@ class Lowering {
                                 "code may not",
                                 spec->name, id));
     }
+    if (trust_ == Trust::kChecked && TakesMadeObject(*spec)) {
+      return Refuse(ErrorCode::kUnsupported, slot,
+                    fmt::format("helper {}#{} takes what only a verified program can be trusted "
+                                "with: a lock, a timer, a dynptr or an owned object",
+                                spec->name, id));
+    }
     insn.imm = static_cast<int32_t>(index * sizeof(model::HelperEntry));
     return {};
+  }
+
+  static bool TakesMadeObject(const HelperSpec& spec) {
+    return std::any_of(spec.args.begin(), spec.args.end(), [](const ArgSpec& arg) {
+      return arg.kind == ArgKind::kSpinLock || arg.kind == ArgKind::kTimer ||
+             arg.kind == ArgKind::kKptr || arg.kind == ArgKind::kDynptr ||
+             arg.kind == ArgKind::kPercpuBtfId;
+    });
   }
 
   Result<void> ResolveWide(size_t slot, ExecInsn& insn) const {

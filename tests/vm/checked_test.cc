@@ -6,7 +6,9 @@
 
 #include "skep/ring_buffer_reader.h"
 
+#include "helpers/helper_table.h"
 #include "tests/vm/engine_fixture.h"
+#include "vm/program_types.h"
 
 namespace skep {
 namespace {
@@ -145,6 +147,43 @@ TEST_F(Checked, IsTheOnlyDoorForUnverifiedCode) {
     ASSERT_FALSE(executable) << EngineName(engine);
     EXPECT_NE(executable.error().message.find("checked engine only"), std::string::npos);
   }
+}
+
+// A run cannot tell a lock, a timer or a dynptr from bytes that the program made
+// up: every helper that takes one is refused before it runs.
+TEST_F(Checked, RefusesHelpersThatTakeWhatOnlyAVerifiedProgramHas) {
+  const auto takes_one = [](const HelperSpec& spec) {
+    for (const ArgSpec& arg : spec.args) {
+      if (arg.kind == ArgKind::kSpinLock || arg.kind == ArgKind::kTimer ||
+          arg.kind == ArgKind::kKptr || arg.kind == ArgKind::kDynptr ||
+          arg.kind == ArgKind::kPercpuBtfId)
+        return true;
+    }
+    return false;
+  };
+  size_t refused = 0;
+  for (const HelperSpec& spec : HelperTable()) {
+    if (!takes_one(spec)) continue;
+    for (const ProgramType& type : BuiltinProgramTypes()) {
+      if (type.host == HostContext::kNone ||
+          runtime_->environment().FindProgramType(type.id, 0) == nullptr ||
+          FindHelper(HelperTable(), spec.id, ProgramClassOf(type.id, 0)) == nullptr)
+        continue;
+      ProgramData data;
+      data.name = spec.name;
+      data.type = type.id;
+      data.insns = {{.code = 0x85, .imm = static_cast<int32_t>(spec.id)}, {.code = 0x95}};
+      data.subprograms = {{.name = "main", .start = 0, .end = 2}};
+      const auto executable =
+          runtime_->PrepareUnverified(*Program::Create(std::move(data)), Engine::kChecked, {});
+      ASSERT_FALSE(executable) << spec.name << " in " << type.name;
+      EXPECT_NE(executable.error().message.find("only a verified program can be trusted with"),
+                std::string::npos)
+          << executable.error().message;
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 50u);
 }
 
 }  // namespace

@@ -27,9 +27,11 @@ inline constexpr size_t kMaxTraceText = 1024;      // MAX_BPRINTF_BUF
 bool FormatOf(const char* bytes, size_t size, std::string_view* format);
 
 // Writes the text to `out`, cut to fit and ended by NUL if there is room for
-// one byte at least. Returns the length of the whole text without the NUL;
-// -EINVAL for a format that Linux refuses or with more conversions than
-// arguments, -ENOSPC if its arguments take more than 512 bytes.
+// one byte at least. Returns the length of the whole text without the NUL, as
+// Linux counts it: %pB, %pks, %pus and network addresses count nothing where the
+// room has ended before. -EINVAL for a format that Linux refuses or with more
+// conversions than arguments, -ENOSPC if its arguments take more than 512 bytes;
+// then `out` is as it was.
 int FormatText(std::span<char> out, std::string_view format, std::span<const uint64_t> arguments);
 
 }  // namespace skep::helpers

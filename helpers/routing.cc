@@ -44,6 +44,16 @@ int64_t CheckMtu(uint32_t own_ifindex, uint32_t ifindex, uint32_t length, bool s
   return (flags & kMtuSegments) != 0 ? kMtuSegmentsTooBig : kMtuOk;
 }
 
+// Whether an IPv6 address is multicast, link-local or the loopback's: Linux
+// forwards none of these and asks no device.
+bool StaysOnLink(const std::byte* address) {
+  constexpr uint8_t kLoopbackAddress[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  const auto first = std::to_integer<uint8_t>(address[0]);
+  const auto second = std::to_integer<uint8_t>(address[1]);
+  return first == 0xff || (first == 0xfe && (second & 0xc0) == 0x80) ||
+         std::memcmp(address, kLoopbackAddress, sizeof kLoopbackAddress) == 0;
+}
+
 int64_t Ask(uint64_t params, uint64_t size, uint64_t r4, ExecutionContext& context) {
   const auto flags = static_cast<uint32_t>(r4);
   if (static_cast<int32_t>(size) < static_cast<int32_t>(kFibParams)) return -EINVAL;
@@ -51,6 +61,9 @@ int64_t Ask(uint64_t params, uint64_t size, uint64_t r4, ExecutionContext& conte
   const std::span<std::byte, kFibParams> block(AsBytes(params), kFibParams);
   const auto family = std::to_integer<uint8_t>(block[0]);
   if (family != kInet && family != kInet6) return -EAFNOSUPPORT;
+  if (family == kInet6 && (StaysOnLink(block.data() + 16) || StaysOnLink(block.data() + 32))) {
+    return kFibNotForwarded;
+  }
   uint32_t ifindex;
   std::memcpy(&ifindex, block.data() + 8, sizeof ifindex);
   if (!DeviceOf(ifindex, context)) return -ENODEV;

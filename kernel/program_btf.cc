@@ -81,10 +81,14 @@ std::vector<LineInfo> Lines(const ProgramData& data, Strings& strings) {
 
 namespace {
 
+// Maps inside maps count: programs reach their values, too.
 bool MapsOwnObjects(const ProgramData& data) {
-  return std::any_of(data.maps.begin(), data.maps.end(), [&](const MapSpec& map) {
+  const auto owns = [&](const MapSpec& map) {
     const auto type = ReadValueType(data.btf.get(), map);
     return type != nullptr && type->Find(model::kOwners) != nullptr;
+  };
+  return std::any_of(data.maps.begin(), data.maps.end(), [&](const MapSpec& map) {
+    return owns(map) || (map.inner != nullptr && owns(*map.inner));
   });
 }
 

@@ -34,6 +34,7 @@ inline constexpr uint32_t kFrameBytes = 512;
 // and (a rule of the verifier) 256 bytes.
 inline constexpr uint32_t kMaxNestedFrames = kMaxFrames + kMaxTailCalls * (kMaxFrames - 1);
 inline constexpr uint32_t kStackBytes = kMaxFrames * kFrameBytes + kMaxTailCalls * 256;
+inline constexpr uint32_t kNestedStackBytes = kMaxNestedFrames * kFrameBytes;
 
 // TrapCode of a run that has thrown and has not reached its main function yet; no
 // run ends with it.
@@ -54,7 +55,10 @@ struct ExecutionExtras {
   Invocation invocation;
   const CalledFunction* called = nullptr;  // during Executable::RunCall
   std::string trap_detail;
-  std::unique_ptr<std::byte[]> stack;   // kStackBytes, for interpreters
+  std::unique_ptr<std::byte[]> stack;  // kStackBytes, for interpreters
+  // kNestedStackBytes, for the checked engine, whose frames are all of full size;
+  // made when a program with tail calls first runs on it.
+  std::unique_ptr<std::byte[]> nested_stack;
   EpochSlot epoch;                      // entered while a program runs
   CheckedObserver* observer = nullptr;  // watches runs on the checked engine; not owned
   void* machine = nullptr;              // of the engine that runs, for callbacks
@@ -64,7 +68,7 @@ struct ExecutionExtras {
   HeldResources held;
   // What the run allocated and did not free yet; freed when it is stopped.
   std::vector<std::unique_ptr<uint64_t[]>> owned;
-  uint64_t thrown = 0;  // by bpf_throw
+  uint64_t thrown = 0;                  // by bpf_throw
   std::unique_ptr<PacketState> packet;  // never null
 };
 

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/kernel_run.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <span>
 #include <string>
 #include <utility>
 
 #include "loader/object_part.h"
 #include "tools/map_dump.h"
 #ifdef SKEP_HAVE_KERNEL
+#include "kernel/bpf_syscall.h"
 #include "kernel/kernel_backend.h"
 #endif
 
@@ -55,6 +60,26 @@ Result<std::unique_ptr<Backend>> OpenKernel(const Object& object) {
 Result<std::unique_ptr<BackendInstance>> InstantiateOnKernel(const Object& object) {
   SKEP_TRY(const auto kernel, OpenKernel(object));
   return kernel->Instantiate(object);
+}
+
+ExecutionHooks HooksOfKernel() {
+  ExecutionHooks hooks;
+#ifdef SKEP_HAVE_KERNEL
+  hooks.sys_bpf = [](uint32_t number, std::span<const std::byte> attributes) {
+    using kernel::Command;
+    constexpr Command kAllowed[] = {
+        Command::kMapCreate,     Command::kMapLookupElem, Command::kMapUpdateElem,
+        Command::kMapDeleteElem, Command::kMapFreeze,     Command::kProgLoad,
+        Command::kBtfLoad,       Command::kLinkCreate,    Command::kRawTracepointOpen};
+    const auto command = static_cast<Command>(number);
+    if (std::find(std::begin(kAllowed), std::end(kAllowed), command) == std::end(kAllowed)) {
+      return -EINVAL;
+    }
+    Bytes copy(attributes.begin(), attributes.end());
+    return kernel::Bpf(command, copy.data(), static_cast<uint32_t>(copy.size()));
+  };
+#endif
+  return hooks;
 }
 
 std::string WhyNoKernel() {

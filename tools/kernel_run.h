@@ -10,6 +10,7 @@
 #include <string>
 
 #include "skep/backend.h"
+#include "skep/execution_hooks.h"
 #include "skep/program.h"
 #include "skep/result.h"
 
@@ -27,6 +28,10 @@ std::string WhyNoKernel();
 
 // How many CPUs programs may see there.
 Result<uint32_t> KernelCpus(const Object& object);
+
+// What a host of syscall programs grants that lets them call bpf(2) as Linux does:
+// the commands that Linux allows them, and no others.
+ExecutionHooks HooksOfKernel();
 
 // A rejected program is a run whose report has the kernel's reason.
 Result<EngineRun> RunOnKernel(const RunOptions& options, const Input& input, const Program& program,

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <string>
+#include <vector>
 
 #define FMT_HEADER_ONLY 1
 #include <fmt/format.h>
@@ -46,8 +47,7 @@ class Machine {
     r_[1] = reinterpret_cast<uintptr_t>(r1);
     // Only plain memory programs get a second argument.
     if (program.type == ProgramTypeId::kMemory) r_[2] = r2;
-    r_[kFramePointer] = reinterpret_cast<uintptr_t>(ExecutionLayout::stack(context)) +
-                        uint64_t{model::kMaxFrames} * model::kFrameBytes;
+    r_[kFramePointer] = memory_.stack_top();
     model::ExecutionExtras& extras = ExecutionLayout::extras(context);
     observer_ = extras.observer;
     extras.machine = this;
@@ -331,9 +331,11 @@ class Machine {
   }
 
   void PushFrame(uint32_t return_to) {
-    if (depth_ + 1 >= model::kMaxFrames) {
+    // Frames that a tail call left behind do not count, as they do not in Linux.
+    if (depth_ - main_depth_ + 1 >= model::kMaxFrames) {
       return Stop(TrapCode::kCallDepth, "the call stack of 9 frames is too deep");
     }
+    if (depth_ == frames_.size()) frames_.emplace_back();
     Frame& frame = frames_[depth_++];
     frame.program = program_;
     frame.return_to = return_to;
@@ -435,7 +437,7 @@ class Machine {
   uint32_t main_depth_ = 0;  // of the main function of the program
   model::MayGotoCount may_goto_;
   CheckedObserver* observer_ = nullptr;
-  Frame frames_[model::kMaxFrames];
+  std::vector<Frame> frames_;  // those in use first
 };
 
 }  // namespace

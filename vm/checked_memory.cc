@@ -49,14 +49,27 @@ uint64_t PointerIn(const ProgramType& type, uint64_t context, FieldKind kind) {
   return 0;
 }
 
+// Tail calls out of functions leave the frames of their callers behind.
+uint64_t StackTop(const model::ExecProgram& program, ExecutionContext& context) {
+  const bool nests = std::any_of(program.maps.begin(), program.maps.end(), [](const auto& map) {
+    return map->type() == MapType::kProgArray;
+  });
+  if (!nests) {
+    return AsNumber(model::ExecutionLayout::stack(context)) +
+           uint64_t{model::kMaxFrames} * model::kFrameBytes;
+  }
+  auto& stack = model::ExecutionLayout::extras(context).nested_stack;
+  if (stack == nullptr) stack = std::make_unique<std::byte[]>(model::kNestedStackBytes);
+  return AsNumber(stack.get()) + model::kNestedStackBytes;
+}
+
 }  // namespace
 
 CheckedMemory::CheckedMemory(const model::ExecProgram& program, ExecutionContext& context,
                              void* context_pointer, uint64_t length)
     : program_(&program),
       execution_(&context),
-      stack_top_(AsNumber(model::ExecutionLayout::stack(context)) +
-                 uint64_t{model::kMaxFrames} * model::kFrameBytes),
+      stack_top_(StackTop(program, context)),
       context_(AsNumber(context_pointer)),
       context_is_block_(program.program_type->fields.empty()) {
   stack_low_ = stack_top_ - model::kFrameBytes;

@@ -194,14 +194,13 @@ TEST_F(HelperBesideKernel, SnprintfFormatsAlike) {
 }
 
 // One conversion that Linux takes, of the kinds whose text does not depend on
-// where the kernel lies. Without %pB: where the text is cut, Linux counts another
-// length for it than where it is not.
+// where the kernel lies.
 std::string RandomConversion(std::mt19937& random) {
   const std::string_view flags[] = {"", "", "", "0", "-", "+", " ", "-0", "+0", "0 ", "-+"};
   const std::string_view widths[] = {"", "", "1", "3", "9", "17", "33", "70"};
   const std::string_view kinds[] = {"d",   "i",  "u",  "x",   "X",   "ld",  "li",
                                     "lu",  "lx", "lX", "lld", "lli", "llu", "llx",
-                                    "llX", "c",  "px", "ps",  "pS",  "d",   "llx"};
+                                    "llX", "c",  "px", "ps",  "pS",  "pB",  "llx"};
   std::string out = "%";
   out += flags[random() % std::size(flags)];
   out += widths[random() % std::size(widths)];
@@ -216,11 +215,12 @@ TEST_F(HelperBesideKernel, SnprintfFormatsGeneratedFormatsAlike) {
     std::string format;
     const uint32_t count = static_cast<uint32_t>(random() % 12 + 1);
     for (uint32_t k = 0; k < count && format.size() < 100; ++k) {
-      format += RandomConversion(random);
-      // What follows %p and its forms may be part of them: a word ends there.
-      format += format.back() == 'c' || format.find("p") == format.npos
-                    ? between[random() % std::size(between)]
-                    : "|";
+      const std::string conversion = RandomConversion(random);
+      format += conversion;
+      format += between[random() % std::size(between)];
+      // Where %pB is cut off, what follows takes bytes out of Linux's buffer that
+      // nobody wrote.
+      if (conversion.back() == 'B') break;
     }
     Memory fmt(128, true, format), arguments(96);
     for (uint32_t k = 0; k < 12; ++k) {
@@ -257,30 +257,33 @@ TEST_F(HelperBesideKernel, SnprintfFormatsGeneratedFormatsAlike) {
 TEST_F(HelperBesideKernel, SnprintfReadsMemoryAlike) {
   Memory memory(64, false, std::string_view("\x7f\x00\x00\x01\xfe\x80zyx\0\x01vutsrq", 18));
   Memory word(64, false, "a word, and more");
-  const std::string_view formats[] = {"%pi4 %pI4",       "%pi6 %pI6", "%20pI4|%-20pI4|",
-                                      "%45pI6|%-45pi6|", "%20pks|",   "%s.",
-                                      "%20s|%-20s|",     "%pks!",     "%s %s"};
+  const std::string_view formats[] = {
+      "%pi4 %pI4",   "%pi6 %pI6", "%20pI4|%-20pI4|", "%45pI6|%-45pi6|", "%20pks|", "%s.",
+      "%20s|%-20s|", "%pks!",     "%s %s",           "%pi4%pi6 %pI4",   "%pks%s",  "%pI6b%pi6"};
   for (const std::string_view format : formats) {
-    const bool is_text = format.find('s') != format.npos;
-    Memory fmt(64, true, format);
-    Memory out(256), result(8), arguments(16);
-    const Memory& source = is_text ? word : memory;
-    // The program stores the address into the argument array itself.
-    const uint64_t theirs =
-        Run(test::Join({test::LoadMapValue(6, source.map(), 0),
-                        test::LoadMapValue(4, arguments.map(), 0), test::StoreReg(4, 0, 6),
-                        test::StoreReg(4, 8, 6), test::LoadMapValue(1, out.map(), 0),
-                        test::Mov(2, 200), test::LoadMapValue(3, fmt.map(), 0), test::Mov(5, 16)}),
-            165, result);
-    const uint64_t ours_arguments[2] = {source.address(), source.address()};
-    const uint64_t ours =
-        helpers::Snprintf(out.address(), 200, fmt.address(),
-                          reinterpret_cast<uint64_t>(ours_arguments), 16, *context_);
-    EXPECT_EQ(static_cast<int64_t>(ours), static_cast<int64_t>(theirs)) << format;
-    const auto bytes = out.Theirs();
-    EXPECT_STREQ(reinterpret_cast<const char*>(out.data()),
-                 reinterpret_cast<const char*>(bytes.data()))
-        << format;
+    for (const uint32_t room : {200u, 41u, 40u, 8u, 1u, 0u}) {
+      const bool is_text = format.find('s') != format.npos;
+      Memory fmt(64, true, format);
+      Memory out(256), result(8), arguments(24);
+      const Memory& source = is_text ? word : memory;
+      // The program stores the address into the argument array itself.
+      const uint64_t theirs = Run(
+          test::Join({test::LoadMapValue(6, source.map(), 0),
+                      test::LoadMapValue(4, arguments.map(), 0), test::StoreReg(4, 0, 6),
+                      test::StoreReg(4, 8, 6), test::StoreReg(4, 16, 6),
+                      test::LoadMapValue(1, out.map(), 0), test::Mov(2, static_cast<int32_t>(room)),
+                      test::LoadMapValue(3, fmt.map(), 0), test::Mov(5, 24)}),
+          165, result);
+      const uint64_t ours_arguments[3] = {source.address(), source.address(), source.address()};
+      const uint64_t ours =
+          helpers::Snprintf(out.address(), room, fmt.address(),
+                            reinterpret_cast<uint64_t>(ours_arguments), 24, *context_);
+      EXPECT_EQ(static_cast<int64_t>(ours), static_cast<int64_t>(theirs)) << format << room;
+      const auto bytes = out.Theirs();
+      EXPECT_STREQ(reinterpret_cast<const char*>(out.data()),
+                   reinterpret_cast<const char*>(bytes.data()))
+          << format << " room " << room;
+    }
   }
 }
 

@@ -23,6 +23,7 @@ constexpr uint16_t kR = kArgReadOnly;
 constexpr uint16_t kU = kArgUninit | kArgWrite;
 constexpr uint16_t kW = kArgWrite;
 constexpr uint16_t kOrNull = kArgMaybeNull;
+constexpr uint16_t kKey = kArgOpaque;
 constexpr uint16_t kAligned = kArgAligned;
 constexpr uint16_t kRelease = kArgRelease;
 constexpr uint16_t kInRingbuf = kArgDynptrRingbuf;

@@ -61,6 +61,15 @@ uint64_t GetCurrentUidGid(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
   return uint64_t{getgid()} << 32 | getuid();
 }
 
+// Not to be read without a host that says more: the upper half of the address
+// space is the kernel's.
+uint64_t GetCurrentTask(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                        ExecutionContext& context) noexcept {
+  if (const auto& hook = context.hooks().current_task; hook != nullptr) return hook();
+  constexpr uint64_t kNoAddress = uint64_t{0xffff8000} << 32;
+  return kNoAddress | static_cast<uint64_t>(syscall(SYS_gettid)) << 16;
+}
+
 // The name is cut to size - 1 bytes and the rest filled with zeros.
 uint64_t GetCurrentComm(uint64_t buffer, uint64_t size, uint64_t, uint64_t, uint64_t,
                         ExecutionContext& context) noexcept {

@@ -98,6 +98,21 @@ uint64_t CopyFromUser(uint64_t to, uint64_t size, uint64_t address, uint64_t, ui
   return Read(to, size, address, -EFAULT, false);
 }
 
+uint64_t CopyFromUserTask(uint64_t to, uint64_t size, uint64_t address, uint64_t task,
+                          uint64_t flags, ExecutionContext& context) noexcept {
+  const auto bytes = static_cast<uint32_t>(size);
+  if (flags != 0) return FromResult(-EINVAL);
+  if (bytes == 0) return 0;
+  int error = -EFAULT;
+  if (const auto& hook = context.hooks().task_memory; hook != nullptr) {
+    error = hook(task, address, {AsBytes(to), bytes});
+  } else if (task == GetCurrentTask(0, 0, 0, 0, 0, context)) {
+    return Read(to, size, address, -EFAULT, false);
+  }
+  if (error != 0) ZeroWords(AsBytes(to), bytes);
+  return FromResult(error);
+}
+
 uint64_t ProbeWriteUser(uint64_t address, uint64_t from, uint64_t size, uint64_t, uint64_t,
                         ExecutionContext& context) noexcept {
   const auto& hook = context.hooks().write_memory;

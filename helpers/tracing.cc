@@ -75,10 +75,42 @@ uint64_t OverrideReturn(uint64_t, uint64_t value, uint64_t, uint64_t, uint64_t,
 
 // ---- stacks -------------------------------------------------------------------
 
+namespace {
+
+constexpr uint64_t kSkipMask = 0xff, kUserStack = 1u << 8;
+constexpr size_t kMaxDepth = 127;  // kernel.perf_event_max_stack
+using Addresses = std::array<uint64_t, kMaxDepth + kSkipMask>;
+
+// Up to `most` return addresses, or -errno.
+int64_t TakeStack(ExecutionContext& context, uint64_t flags, size_t most, Addresses& out) {
+  const auto& hook = context.hooks().stack;
+  if (hook == nullptr) return -EFAULT;
+  most = std::min(most, out.size());
+  const int found = hook(std::span(out).first(most), (flags & kUserStack) != 0);
+  return std::min<int64_t>(found, static_cast<int64_t>(most));
+}
+
+}  // namespace
+
+uint64_t GetStackid(uint64_t, uint64_t map, uint64_t flags, uint64_t, uint64_t,
+                    ExecutionContext& context) noexcept {
+  constexpr uint64_t kCompareHashes = 1u << 9, kReuse = 1u << 10;
+  if ((flags & ~(kSkipMask | kUserStack | kCompareHashes | kReuse)) != 0) {
+    return FromResult(-EINVAL);
+  }
+  Map& traces = AsMap(map);
+  const size_t skip = flags & kSkipMask;
+  Addresses addresses{};
+  const size_t most = traces.spec().value_size / sizeof(uint64_t) + skip;
+  const int64_t found = TakeStack(context, flags, std::min(most, kMaxDepth), addresses);
+  if (found < 0) return FromResult(found);
+  const auto count = static_cast<size_t>(found);
+  if (count <= skip) return FromResult(-EFAULT);
+  return FromResult(traces.StackId(std::span(addresses).subspan(skip, count - skip), flags));
+}
+
 uint64_t GetStack(uint64_t, uint64_t buffer, uint64_t size, uint64_t flags, uint64_t,
                   ExecutionContext& context) noexcept {
-  constexpr uint64_t kSkipMask = 0xff, kUserStack = 1u << 8;
-  constexpr size_t kMaxDepth = 127;  // kernel.perf_event_max_stack
   const auto bytes = static_cast<uint32_t>(size);
   const size_t skip = flags & kSkipMask;
   const auto fail = [&](int error) {
@@ -89,13 +121,11 @@ uint64_t GetStack(uint64_t, uint64_t buffer, uint64_t size, uint64_t flags, uint
   if ((flags & ~(kSkipMask | kUserStack)) != 0 || bytes % sizeof(uint64_t) != 0) {
     return fail(-EINVAL);
   }
-  const auto& hook = context.hooks().stack;
-  if (hook == nullptr) return fail(-EFAULT);
-  std::array<uint64_t, kMaxDepth + kSkipMask> addresses{};
+  Addresses addresses{};
   const size_t room = std::min<size_t>(bytes / sizeof(uint64_t), kMaxDepth);
-  const int found = hook(std::span(addresses).first(skip + room), (flags & kUserStack) != 0);
-  if (found < 0) return fail(found);
-  const size_t count = std::min(static_cast<size_t>(found), skip + room);
+  const int64_t found = TakeStack(context, flags, skip + room, addresses);
+  if (found < 0) return fail(static_cast<int>(found));
+  const auto count = static_cast<size_t>(found);
   if (count < skip) return fail(-EFAULT);
   const size_t copied = (count - skip) * sizeof(uint64_t);
   CopyWords(AsBytes(buffer), &addresses[skip], copied);

@@ -20,6 +20,8 @@ constexpr uint32_t kMaxPercpuValue = 32768;  // PCPU_MIN_UNIT_SIZE
 constexpr uint32_t kMaxHashEntries = 1u << 27;
 constexpr uint32_t kLpmMinKey = 5;
 constexpr uint32_t kLpmMaxKey = 260;
+constexpr uint32_t kMaxBuckets = 1u << 31;
+constexpr uint32_t kMaxStorageValue = 65535 - 128;  // less struct bpf_local_storage_elem
 constexpr uint64_t kLpmMaxValue = kMaxAllocation - 256 - 40;
 
 struct Checker {
@@ -42,9 +44,6 @@ struct Checker {
     if (unknown != 0) return Invalid(fmt::format("flags {:#x} are not for this type", unknown));
     if ((spec.flags & kMapRdonlyProg) != 0 && (spec.flags & kMapWronlyProg) != 0) {
       return Invalid("flags ask for read-only and write-only for programs at once");
-    }
-    if ((spec.flags & kMapRdonly) != 0 && (spec.flags & kMapWronly) != 0) {
-      return Invalid("flags ask for read-only and write-only for the host at once");
     }
     if (spec.map_extra > info.max_map_extra) {
       return Invalid(fmt::format("map_extra is {:#x}, need at most {:#x}", spec.map_extra,
@@ -165,6 +164,37 @@ struct Checker {
     return {};
   }
 
+  Result<void> StackTrace() const {
+    constexpr uint32_t kMaxDepth = 127;     // kernel.perf_event_max_stack
+    constexpr uint32_t kBuildIdBytes = 32;  // sizeof(struct bpf_stack_build_id)
+    SKEP_TRY_VOID(Flags());
+    SKEP_TRY_VOID(SomeEntries());
+    SKEP_TRY_VOID(KeySize(4));
+    const uint32_t entry = (spec.flags & kMapStackBuildId) != 0 ? kBuildIdBytes : 8;
+    if (spec.value_size == 0 || spec.value_size % entry != 0 ||
+        spec.value_size / entry > kMaxDepth) {
+      return Invalid(fmt::format("value_size is {}, need a multiple of {} up to {}",
+                                 spec.value_size, entry, entry * kMaxDepth));
+    }
+    if (spec.max_entries > kMaxBuckets) {
+      return TooBig(
+          fmt::format("max_entries is {}, need at most {}", spec.max_entries, kMaxBuckets));
+    }
+    return {};
+  }
+
+  Result<void> Storage() const {
+    SKEP_TRY_VOID(Flags());
+    if ((spec.flags & kMapNoPrealloc) == 0) return Invalid("BPF_F_NO_PREALLOC is needed");
+    if (spec.max_entries != 0) return Invalid("max_entries is not 0");
+    SKEP_TRY_VOID(KeySize(4));
+    SKEP_TRY_VOID(SomeValue());
+    if (spec.btf_key_type_id == 0 || spec.btf_value_type_id == 0) {
+      return Invalid("key and value have no BTF types");
+    }
+    return ValueAtMost(kMaxStorageValue);
+  }
+
   Result<void> Arena() const {
     constexpr uint64_t kPage = 4096;
     constexpr uint64_t kSpace = uint64_t{1} << 32;
@@ -211,6 +241,10 @@ Result<void> CheckMapSpec(const MapSpec& spec) {
                  EINVAL};
   }
   const Checker check{spec, *info};
+  // Linux looks at these before it asks the type.
+  if ((spec.flags & kMapRdonly) != 0 && (spec.flags & kMapWronly) != 0) {
+    return check.Invalid("flags ask for read-only and write-only for the host at once");
+  }
   if (info->max_map_extra == 0 && spec.map_extra != 0) {
     return check.Invalid(fmt::format("map_extra is {:#x}, need 0", spec.map_extra));
   }
@@ -247,8 +281,14 @@ Result<void> CheckMapSpec(const MapSpec& spec) {
     case MapType::kRingbuf:
     case MapType::kUserRingbuf:
       return check.Ringbuf();
-    case MapType::kUnspec:
     case MapType::kStackTrace:
+      return check.StackTrace();
+    case MapType::kTaskStorage:
+    case MapType::kSkStorage:
+    case MapType::kInodeStorage:
+    case MapType::kCgrpStorage:
+      return check.Storage();
+    case MapType::kUnspec:
     case MapType::kCgroupArray:
     case MapType::kDevmap:
     case MapType::kSockmap:
@@ -258,12 +298,8 @@ Result<void> CheckMapSpec(const MapSpec& spec) {
     case MapType::kCgroupStorage:
     case MapType::kReuseportSockarray:
     case MapType::kPercpuCgroupStorage:
-    case MapType::kSkStorage:
     case MapType::kDevmapHash:
     case MapType::kStructOps:
-    case MapType::kInodeStorage:
-    case MapType::kTaskStorage:
-    case MapType::kCgrpStorage:
     case MapType::kInsnArray:
       break;
     case MapType::kArena:

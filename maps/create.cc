@@ -15,6 +15,8 @@
 #include "maps/prog_array.h"
 #include "maps/queue_map.h"
 #include "maps/ringbuf_map.h"
+#include "maps/stack_trace_map.h"
+#include "maps/storage_map.h"
 #include "model/map_type_info.h"
 
 namespace skep {
@@ -55,8 +57,14 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
     case MapType::kRingbuf:
     case MapType::kUserRingbuf:
       return RingbufMap::Create(spec, environment);
-    case MapType::kUnspec:
     case MapType::kStackTrace:
+      return StackTraceMap::Create(spec, environment);
+    case MapType::kTaskStorage:
+    case MapType::kSkStorage:
+    case MapType::kInodeStorage:
+    case MapType::kCgrpStorage:
+      return StorageMap::Create(spec, environment);
+    case MapType::kUnspec:
     case MapType::kCgroupArray:
     case MapType::kLruHash:
     case MapType::kLruPercpuHash:
@@ -69,13 +77,9 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
     case MapType::kCgroupStorage:
     case MapType::kReuseportSockarray:
     case MapType::kPercpuCgroupStorage:
-    case MapType::kSkStorage:
     case MapType::kDevmapHash:
     case MapType::kStructOps:
-    case MapType::kInodeStorage:
-    case MapType::kTaskStorage:
     case MapType::kBloomFilter:
-    case MapType::kCgrpStorage:
     case MapType::kInsnArray:
       break;
     case MapType::kArena:

@@ -34,6 +34,8 @@ uint64_t Map::AllocPages(uint64_t, uint32_t) noexcept { return 0; }
 void Map::FreePages(uint64_t, uint32_t) noexcept {}
 int Map::ReservePages(uint64_t, uint32_t) noexcept { return -EINVAL; }
 const model::ArenaView* Map::arena() const noexcept { return nullptr; }
+std::shared_ptr<Map> Map::ByObject() const noexcept { return nullptr; }
+int64_t Map::StackId(std::span<const uint64_t>, uint64_t) noexcept { return -EINVAL; }
 
 int Map::DoHostLookup(const std::byte*, std::byte*) noexcept { return -EOPNOTSUPP; }
 int Map::DoHostUpdate(const std::byte*, const std::byte*, uint64_t) noexcept { return -EOPNOTSUPP; }

@@ -13,20 +13,15 @@ struct Word {
   const char* text;
 };
 
-constexpr Word kFlagWords[] = {{kMapNoPrealloc, "NO_PREALLOC"},
-                               {kMapNoCommonLru, "NO_COMMON_LRU"},
-                               {kMapNumaNode, "NUMA_NODE"},
-                               {kMapRdonly, "RDONLY"},
-                               {kMapWronly, "WRONLY"},
-                               {kMapStackBuildId, "STACK_BUILD_ID"},
-                               {kMapZeroSeed, "ZERO_SEED"},
-                               {kMapRdonlyProg, "RDONLY_PROG"},
-                               {kMapWronlyProg, "WRONLY_PROG"},
-                               {kMapMmapable, "MMAPABLE"},
-                               {kMapPreserveElems, "PRESERVE_ELEMS"},
-                               {kMapInnerMap, "INNER_MAP"},
-                               {kMapSegvOnFault, "SEGV_ON_FAULT"},
-                               {kMapNoUserConv, "NO_USER_CONV"}};
+constexpr Word kFlagWords[] = {
+    {kMapNoPrealloc, "NO_PREALLOC"}, {kMapNoCommonLru, "NO_COMMON_LRU"},
+    {kMapNumaNode, "NUMA_NODE"},     {kMapRdonly, "RDONLY"},
+    {kMapWronly, "WRONLY"},          {kMapStackBuildId, "STACK_BUILD_ID"},
+    {kMapZeroSeed, "ZERO_SEED"},     {kMapRdonlyProg, "RDONLY_PROG"},
+    {kMapWronlyProg, "WRONLY_PROG"}, {kMapClone, "CLONE"},
+    {kMapMmapable, "MMAPABLE"},      {kMapPreserveElems, "PRESERVE_ELEMS"},
+    {kMapInnerMap, "INNER_MAP"},     {kMapSegvOnFault, "SEGV_ON_FAULT"},
+    {kMapNoUserConv, "NO_USER_CONV"}};
 
 std::string Flags(uint32_t flags) {
   std::string text;

@@ -36,6 +36,9 @@ inline constexpr uint16_t kNoTransport = 0xffff;
 // Linux's ip_summed.
 enum class Checksum : uint8_t { kNone = 0, kUnnecessary = 1, kComplete = 2 };
 
+// Whose the tunnel in PacketState is.
+enum class TunnelState : uint8_t { kNone = 0, kReceived, kOfProgram };
+
 // struct __sk_buff.
 struct SkbContext {
   std::byte* data = nullptr;
@@ -90,6 +93,7 @@ struct SkbContext {
   uint8_t checksum_level = 0;
   bool has_hash = false;
   bool encapsulated = false;
+  TunnelState tunnel = TunnelState::kNone;
 };
 
 }  // namespace skep::model

@@ -22,6 +22,7 @@ constexpr uint32_t kProg = kMapRdonlyProg | kMapWronlyProg;
 constexpr uint32_t kMmap = kMapMmapable;
 constexpr uint32_t kPreserve = kMapPreserveElems;
 constexpr uint32_t kInner = kMapInnerMap;
+constexpr uint32_t kClone = kMapClone;
 constexpr uint32_t kArena = kMapSegvOnFault | kMapNoUserConv;
 
 constexpr uint16_t kNoFields = 0;

@@ -2,17 +2,26 @@
 #include "model/packet_state.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
-#include <new>
 #include <utility>
 
 namespace skep::model {
 
+void FreePacketMemory::operator()(std::byte* memory) const noexcept { std::free(memory); }
+
+PacketMemory NewPacketMemory(size_t bytes) noexcept {
+  const size_t pages = std::max((bytes + kXdpPage - 1) / kXdpPage * kXdpPage, kXdpPage);
+  auto* const memory = static_cast<std::byte*>(std::aligned_alloc(kXdpPage, pages));
+  if (memory != nullptr) std::memset(memory, 0, pages);
+  return PacketMemory(memory);
+}
+
 // Memory of `bytes` bytes. If the packet lies in the old memory (`in_use`), that
 // is kept alive in `old`.
-std::byte* PacketState::Reserve(size_t bytes, std::unique_ptr<std::byte[]>& old, bool in_use) {
+std::byte* PacketState::Reserve(size_t bytes, PacketMemory& old, bool in_use) {
   if (!in_use && bytes <= capacity_) return buffer_.get();
-  std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[bytes]());
+  PacketMemory memory = NewPacketMemory(bytes);
   if (memory == nullptr) return nullptr;
   old = std::exchange(buffer_, std::move(memory));
   capacity_ = bytes;
@@ -27,7 +36,7 @@ bool PacketState::GiveRoom(XdpContext& xdp) {
   const size_t front = kXdpHeadroom - std::min<size_t>(xdp.first_meta, kXdpHeadroom - kXdpFrame);
   // A packet that fits no page gets as many bytes as it needs.
   const size_t frame = std::max(kXdpPage, (front + size + kSharedInfo + 63) & ~size_t{63});
-  std::unique_ptr<std::byte[]> old;
+  PacketMemory old;
   std::byte* memory = Reserve(frame, old, false);
   if (memory == nullptr) return false;
   std::memset(memory, 0, front);
@@ -51,7 +60,7 @@ bool PacketState::GiveRoom(SkbContext& skb, size_t front, size_t back) {
   const auto size = static_cast<size_t>(skb.data_end - first);
   const bool in_use = skb.head >= buffer_.get() && skb.head < buffer_.get() + capacity_;
   const size_t need = front + kSlack + size + back + kSlack;
-  std::unique_ptr<std::byte[]> old;
+  PacketMemory old;
   std::byte* memory = Reserve(need, old, in_use);
   if (memory == nullptr) return false;
   std::byte* to = memory + front + kSlack;

@@ -31,6 +31,15 @@ inline constexpr size_t kXdpFrame = 40;  // sizeof(struct xdp_frame), at the sta
 inline constexpr size_t kSharedInfo = 320;  // sizeof(struct skb_shared_info), at the page's end
 inline constexpr size_t kMaxFragments = 17;
 
+// Zeroed memory that starts on a page, as Linux's buffers do: what a program
+// makes of the low bits of an address is the same here and there.
+struct FreePacketMemory {
+  void operator()(std::byte* memory) const noexcept;
+};
+using PacketMemory = std::unique_ptr<std::byte[], FreePacketMemory>;
+// Null if there is no memory.
+PacketMemory NewPacketMemory(size_t bytes) noexcept;
+
 struct PacketFragments {
   std::array<PacketFragment, kMaxFragments> list;
   uint32_t count = 0;
@@ -42,6 +51,7 @@ class PacketState {
   PacketHooks hooks;
   PacketRedirect redirect;
   PacketFragments fragments;
+  PacketTunnel tunnel;               // of the packet whose context says that it has one
   std::array<uint64_t, 2> secret{};  // of the runtime
 
   // Gives the packet Linux's room, unless it has room already. Returns false if
@@ -53,11 +63,15 @@ class PacketState {
   bool GiveRoom(SkbContext& skb, size_t front, size_t back);
 
  private:
-  std::byte* Reserve(size_t bytes, std::unique_ptr<std::byte[]>& old, bool in_use);
+  std::byte* Reserve(size_t bytes, PacketMemory& old, bool in_use);
 
-  std::unique_ptr<std::byte[]> buffer_;
+  PacketMemory buffer_;
   size_t capacity_ = 0;
 };
+
+inline const PacketTunnel* TunnelOf(const SkbContext& skb, const PacketState& state) {
+  return skb.tunnel == TunnelState::kNone ? nullptr : &state.tunnel;
+}
 
 }  // namespace skep::model
 

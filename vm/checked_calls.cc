@@ -89,6 +89,7 @@ class ArgumentCheck {
       case ArgKind::kSocket:
       case ArgKind::kBtfIdSockCommon:
         if (value == 0 && (arg.flags & kArgMaybeNull) != 0) return {};
+        if ((arg.flags & kArgOpaque) != 0) return {};
         return "a kind of argument that the checked engine does not know";
     }
     return "unknown argument kind";
@@ -131,7 +132,7 @@ class ArgumentCheck {
 
   std::string CheckObject(const ArgSpec& arg, uint64_t address) const {
     if (address == 0 && (arg.flags & kArgMaybeNull) != 0) return {};
-    if (memory_.IsObject(address)) return {};
+    if ((arg.flags & kArgOpaque) != 0 || memory_.IsObject(address)) return {};
     return fmt::format("{:#x} is no object of the program's own", address);
   }
 

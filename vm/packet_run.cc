@@ -57,10 +57,16 @@ RunResult RunSkb(const Executable& executable, ExecutionContext& context, const 
   skb.end += frame.tailroom;
   if (frame.fields != nullptr) TakeFields(*frame.fields, skb);
   if (frame.checksum_complete) StartSum(skb);
+  model::PacketState& state = *model::ExecutionLayout::extras(context).packet;
+  if (frame.tunnel != nullptr) {
+    state.tunnel = *frame.tunnel;
+    skb.tunnel = model::TunnelState::kReceived;
+  }
   const RunResult result = executable.Run(context, &skb);
   output.data = {skb.data, skb.data_end};
   output.meta_size = static_cast<uint32_t>(skb.data - skb.data_meta);
   output.fields = GiveFields(skb);
+  output.tunnel = model::TunnelOf(skb, state);
   output.checksum_fits = !frame.checksum_complete || SumFits(skb);
   return result;
 }

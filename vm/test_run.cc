@@ -108,13 +108,14 @@ Result<void> CheckXdp(const XdpMd& md, size_t size, ExecutionContext& context) {
 }
 
 // Pages for what does not fit the linear part.
-Result<std::unique_ptr<std::byte[]>> Fragment(std::span<const std::byte> bytes,
-                                              model::PacketFragments& fragments) {
+Result<model::PacketMemory> Fragment(std::span<const std::byte> bytes,
+                                     model::PacketFragments& fragments) {
   const size_t count = (bytes.size() + model::kXdpPage - 1) / model::kXdpPage;
   if (count > model::kMaxFragments) {
     return Refuse(kNoMemory, std::to_string(count) + " fragments, need at most 17");
   }
-  auto pages = std::make_unique<std::byte[]>(count * model::kXdpPage);
+  model::PacketMemory pages = model::NewPacketMemory(count * model::kXdpPage);
+  if (pages == nullptr) return Refuse(kNoMemory, "no memory for the fragments");
   std::copy(bytes.begin(), bytes.end(), pages.get());
   fragments.count = static_cast<uint32_t>(count);
   fragments.bytes = static_cast<uint32_t>(bytes.size());
@@ -137,7 +138,8 @@ Result<TestRunOutput> RunXdp(const Executable& executable, ExecutionContext& con
   if (has_context) SKEP_TRY_VOID(CheckXdp(md, input.data.size(), context));
   const size_t linear =
       std::min(has_context ? size_t{md.data_end} : input.data.size(), kLinearMax + md.data);
-  const auto page = std::make_unique<std::byte[]>(model::kXdpPage);
+  const model::PacketMemory page = model::NewPacketMemory(model::kXdpPage);
+  if (page == nullptr) return Refuse(kNoMemory, "no memory for the packet");
   PacketInput packet;
   std::byte* meta = page.get() + model::kXdpHeadroom - md.data;
   std::copy_n(input.data.begin(), linear, meta);
@@ -241,9 +243,11 @@ Result<TestRunOutput> RunSkb(const Executable& executable, ExecutionContext& con
     return Refuse(kNoDevice, "no device " + std::to_string(buff.ifindex));
   }
   const bool with_mac = SeesLinkLayer(executable.program().type());
-  std::vector<std::byte> bytes(input.data.begin(), input.data.end());
+  const model::PacketMemory page = model::NewPacketMemory(model::kXdpPage);
+  if (page == nullptr) return Refuse(kNoMemory, "no memory for the packet");
+  std::copy(input.data.begin(), input.data.end(), page.get() + kSkbPad);
   PacketInput packet;
-  packet.data = bytes;
+  packet.data = {page.get() + kSkbPad, input.data.size()};
   if (buff.ifindex > kLoopback) packet.ingress_ifindex = buff.ifindex;
   model::SkbContext skb = MakeSkb(packet, with_mac);
   SKEP_TRY_VOID(CheckNetworkHeader(skb));

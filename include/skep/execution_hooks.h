@@ -46,6 +46,11 @@ struct ExecutionHooks {
   std::function<uint64_t()> uid_gid{};
   // The name of the task; more than 15 characters are cut. Empty: the thread's name.
   std::function<std::string()> comm{};
+  // The address of what the host has for the current task, for
+  // bpf_get_current_task, as key of task_storage and for bpf_copy_from_user_task;
+  // programs read it by probe_read_kernel, laid out as the types say that they were
+  // relocated against. Empty: a value for each thread that is no address.
+  std::function<uint64_t()> current_task{};
   // The id of the cgroup: of the current task's ancestor at `level`, or its own
   // for a level of -1; 0 if there is none. Empty: 0.
   std::function<uint64_t(int level)> cgroup_id{};
@@ -59,6 +64,9 @@ struct ExecutionHooks {
   // bpf_probe_write_user. Empty: -EPERM; no program writes to memory of the host
   // that it was not given.
   std::function<int(uint64_t address, std::span<const std::byte> bytes)> write_memory{};
+  // bpf_copy_from_user_task: memory at an address of a task, into `out`; returns 0
+  // or -errno. Empty: memory of this process for the current task, -EFAULT for others.
+  std::function<int(uint64_t task, uint64_t address, std::span<std::byte> out)> task_memory{};
   // Return addresses of the code that was running, innermost first, into `out`;
   // returns how many, or -errno. Empty: -EFAULT, as Linux without a stack.
   std::function<int(std::span<uint64_t> out, bool user)> stack{};

@@ -63,6 +63,7 @@ enum ArgFlags : uint16_t {
   kArgAligned = 1u << 5,   // MEM_ALIGNED
   kArgDynptrRingbuf = 1u << 6,
   kArgDynptrLocal = 1u << 7,
+  kArgOpaque = 1u << 8,  // names an object, into which the helper does not look
 };
 
 struct ArgSpec {

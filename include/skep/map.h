@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "skep/export.h"
 #include "skep/helper.h"
@@ -163,6 +164,13 @@ class SKEP_EXPORT Map {
   virtual uint64_t AllocPages(uint64_t address, uint32_t pages) noexcept;
   virtual void FreePages(uint64_t address, uint32_t pages) noexcept;
   virtual int ReservePages(uint64_t address, uint32_t pages) noexcept;
+  // Storage for objects (task_storage and its like): the values as a hash by the
+  // object's address, 8 bytes; null for other types. The host fills and lists it,
+  // and removes the value of an object that goes.
+  virtual std::shared_ptr<Map> ByObject() const noexcept;
+  // Stack traces: bpf_get_stackid with these return addresses, innermost first.
+  // Returns the id or -errno.
+  virtual int64_t StackId(std::span<const uint64_t> stack, uint64_t flags) noexcept;
   // Arenas: their memory; null for other types.
   virtual const model::ArenaView* arena() const noexcept;
 

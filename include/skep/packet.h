@@ -53,6 +53,30 @@ struct SkbFields {
   uint32_t hash = 0;
 };
 
+// PacketTunnel::flags, as Linux numbers them.
+inline constexpr uint16_t kTunnelChecksum = 0x0001;
+inline constexpr uint16_t kTunnelKey = 0x0004;
+inline constexpr uint16_t kTunnelSequence = 0x0008;
+inline constexpr uint16_t kTunnelDontFragment = 0x0100;
+inline constexpr uint16_t kTunnelNoCache = 0x2000;  // made by a program
+// Options of one of the protocols that have some.
+inline constexpr uint16_t kTunnelOptions = 0xd800;
+
+// The tunnel that an skb packet came through or is to be sent through: metadata
+// beside the packet, which carrier devices read and write.
+struct PacketTunnel {
+  uint64_t id = 0;
+  bool ipv6 = false;
+  std::array<std::byte, 16> source{};  // network order; IPv4 in the first 4 bytes
+  std::array<std::byte, 16> destination{};
+  uint8_t tos = 0;
+  uint8_t ttl = 0;
+  uint16_t flags = 0;
+  uint32_t label = 0;  // IPv6 flow label
+  uint8_t option_bytes = 0;
+  std::array<std::byte, 255> options{};
+};
+
 // A packet with what is around it.
 struct PacketFrame : PacketInput {
   // Bytes of the same buffer, in front of the metadata and behind `data`, into
@@ -66,7 +90,8 @@ struct PacketFrame : PacketInput {
   // xdp: what follows `data`; at most 17. Sizes may be changed by the program
   // (PacketOutput::fragments).
   std::span<const PacketFragment> fragments = {};
-  const SkbFields* fields = nullptr;  // null: Linux's defaults
+  const SkbFields* fields = nullptr;     // null: Linux's defaults
+  const PacketTunnel* tunnel = nullptr;  // skb: what it came through; null: none
   // skb: `csum` covers the packet from the network header on (CHECKSUM_COMPLETE),
   // and the csum helpers keep it up to date.
   bool checksum_complete = false;
@@ -104,6 +129,9 @@ struct PacketOutput {
   std::span<const PacketFragment> fragments;
   PacketRedirect redirect;
   SkbFields fields;  // skb programs
+  // skb programs: the tunnel that it is to be sent through, set by the program or
+  // the one that it came through; null if there is none.
+  const PacketTunnel* tunnel = nullptr;
   // checksum_complete: whether `csum` still fits the packet.
   bool checksum_fits = true;
 };

@@ -248,6 +248,67 @@ TEST_F(RuntimeHelpers, CutStacksAsLinuxDoes) {
   EXPECT_EQ(Signed(Call(&helpers::GetStack, 0, Address(out), 32, 1u << 11)), -EINVAL);
 }
 
+TEST_F(RuntimeHelpers, NumberStacksByTheirAddresses) {
+  MapSpec spec;
+  spec.type = MapType::kStackTrace;
+  spec.name = "stacks";
+  spec.key_size = 4;
+  spec.value_size = 24;
+  spec.max_entries = 1;
+  auto runtime = *Runtime::Create({});
+  const auto map = *runtime->CreateMap(spec);
+  const auto id = [&](uint64_t flags) {
+    return Signed(Call(&helpers::GetStackid, 0, Address(map.get()), flags));
+  };
+  EXPECT_EQ(id(0), -EFAULT) << "no host tells of stacks";
+  EXPECT_EQ(id(1u << 11), -EINVAL);
+  std::vector<uint64_t> frames = {10, 11, 12, 13};
+  context_->set_hooks({.stack = [&](std::span<uint64_t> to, bool) {
+    const size_t n = std::min(to.size(), frames.size());
+    std::copy_n(frames.begin(), n, to.begin());
+    return static_cast<int>(n);
+  }});
+  const auto held = [&] {
+    const uint32_t key = 0;
+    std::array<uint64_t, 3> out{};
+    const int found = map->HostLookup(reinterpret_cast<const std::byte*>(&key),
+                                      reinterpret_cast<std::byte*>(out.data()));
+    return found == 0 ? out : std::array<uint64_t, 3>{};
+  };
+  // One bucket: every stack has the id 0.
+  EXPECT_EQ(id(0), 0);
+  EXPECT_EQ(held(), (std::array<uint64_t, 3>{10, 11, 12}));
+  EXPECT_EQ(id(0), 0) << "the same stack again";
+  EXPECT_EQ(id(2), -EEXIST) << "another one";
+  EXPECT_EQ(id(2 | 1u << 10), 0) << "which may take its place";
+  EXPECT_EQ(held(), (std::array<uint64_t, 3>{12, 13, 0}));
+  EXPECT_EQ(id(4), -EFAULT) << "none is left";
+}
+
+TEST_F(RuntimeHelpers, CopyMemoryOfTasksThatTheHostKnows) {
+  const uint64_t word = 77;
+  uint64_t out = 9;
+  const auto copy = [&](uint64_t task, uint64_t flags = 0) {
+    return Signed(Call(&helpers::CopyFromUserTask, Address(&out), 8, Address(&word), task, flags));
+  };
+  EXPECT_EQ(copy(Call(&helpers::GetCurrentTask)), 0);
+  EXPECT_EQ(out, 77u);
+  EXPECT_EQ(copy(5), -EFAULT);
+  EXPECT_EQ(out, 0u);
+  EXPECT_EQ(copy(5, 1), -EINVAL);
+  context_->set_hooks({.current_task = [] { return uint64_t{5}; },
+                       .task_memory =
+                           [](uint64_t task, uint64_t, std::span<std::byte> to) {
+                             to[0] = static_cast<std::byte>(task);
+                             return task == 6 ? 0 : -ESRCH;
+                           }});
+  EXPECT_EQ(Call(&helpers::GetCurrentTask), 5u);
+  EXPECT_EQ(copy(6), 0);
+  EXPECT_EQ(out, 6u);
+  EXPECT_EQ(copy(5), -ESRCH);
+  EXPECT_EQ(out, 0u);
+}
+
 TEST_F(RuntimeHelpers, ReadBranchRecordsOfTheHost) {
   std::array<std::byte, 48> out{};
   EXPECT_EQ(Signed(Call(&helpers::ReadBranchRecords, 0, Address(out.data()), 48, 0)), -ENOENT);

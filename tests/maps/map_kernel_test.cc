@@ -226,7 +226,8 @@ TEST(CheckMapSpec, RefusesWhatTheKernelRefusesWithItsErrno) {
       MapType::kHash,       MapType::kArray,       MapType::kProgArray,   MapType::kPerfEventArray,
       MapType::kPercpuHash, MapType::kPercpuArray, MapType::kLruHash,     MapType::kLruPercpuHash,
       MapType::kLpmTrie,    MapType::kArrayOfMaps, MapType::kHashOfMaps,  MapType::kQueue,
-      MapType::kStack,      MapType::kRingbuf,     MapType::kBloomFilter, MapType::kUserRingbuf};
+      MapType::kStack,      MapType::kRingbuf,     MapType::kBloomFilter, MapType::kUserRingbuf,
+      MapType::kStackTrace};
   constexpr uint32_t kKeys[] = {0, 1, 4, 4, 4, 5, 8, 16, 260, 261, 4194240, 4194300};
   constexpr uint32_t kValues[] = {0,       1,       4,          4,         8,
                                   32768,   32769,   4193000,    4194239,   4194240,

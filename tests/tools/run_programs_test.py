@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs of tests/data/run give the same number on every engine and on the
 kernel: callbacks of helpers, may_goto, exceptions, iterators, kernel functions,
-arenas."""
+arenas, values beside tasks."""
 
 import json
 import unittest
@@ -69,6 +69,12 @@ class RunProgramsTest(SkepTest):
 
     def test_arenas(self):
         self.hold("arena")
+
+    def test_tail_calls_out_of_functions(self):
+        self.hold("tail_calls")
+
+    def test_storage_of_tasks_and_tunnels(self):
+        self.hold("storage")
 
 
 if __name__ == "__main__":

@@ -43,10 +43,11 @@ TEST_P(Lowered, RefusesAHelperWithoutAFunctionByName) {
     const char* text;
     const char* words;
   };
-  for (const Case& c : {Case{"-- type\nxdp\n-- asm\ncall get_current_task\nr0 = 2\nexit\n",
-                             "instruction 0: helper get_current_task#35"},
-                        Case{"-- type\nsched_cls\n-- asm\ncall skb_cgroup_id\nr0 = 0\nexit\n",
-                             "instruction 0: helper skb_cgroup_id#79"}}) {
+  for (const Case& c :
+       {Case{"-- type\nsched_cls\n-- asm\nr2 = 0\ncall skb_ancestor_cgroup_id\nr0 = 0\nexit\n",
+             "instruction 1: helper skb_ancestor_cgroup_id#83"},
+        Case{"-- type\nsched_cls\n-- asm\ncall skb_cgroup_id\nr0 = 0\nexit\n",
+             "instruction 0: helper skb_cgroup_id#79"}}) {
     const Program program = ProgramFromText(c.text);
     const auto outcome = MapsOf(program)->Load(program, test::Privileged(GetParam()));
     ASSERT_FALSE(outcome) << c.text;
@@ -60,10 +61,9 @@ TEST_P(Lowered, RefusesToRunATypeThatNothingInAProcessRuns) {
   const auto outcome = MapsOf(program)->Load(program, test::Privileged(GetParam()));
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, ErrorCode::kUnsupported);
-  EXPECT_NE(
-      outcome.error().message.find(
-          "nothing in a process runs programs of type sk_skb; they can only be verified"),
-      std::string::npos)
+  EXPECT_NE(outcome.error().message.find(
+                "nothing in a process runs programs of type sk_skb; they can only be verified"),
+            std::string::npos)
       << outcome.error().message;
 }
 

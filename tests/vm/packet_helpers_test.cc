@@ -44,6 +44,7 @@ constexpr uint32_t kValueBytes = kFields + 256;
 // A helper call, a letter for each argument:
 //   c context  m memory  h header (40 bytes)  s size of m, at least 1  z may be 0
 //   v any number  o offset or length  d change of a length  f few flags
+//   k size of a tunnel key  t flags of one
 //   F flags of adjust_room  e EtherType  n small number  i index of a device,
 //   but not the loopback device's
 struct Step {
@@ -52,13 +53,14 @@ struct Step {
 };
 
 constexpr Step kSteps[] = {
-    {9, "comsf"},  {10, "covvf"},  {11, "covvf"}, {13, "cif"},   {17, "c"},     {18, "cev"},
-    {19, "c"},     {23, "if"},     {24, "c"},     {26, "coms"},  {31, "cef"},   {32, "cn"},
-    {34, "c"},     {38, "cof"},    {39, "co"},    {40, "cv"},    {41, "c"},     {43, "cof"},
-    {44, "cd"},    {47, "c"},      {48, "cv"},    {50, "cdnF"},  {54, "cd"},    {65, "cd"},
-    {68, "comsn"}, {69, "cmsf"},   {97, "c"},     {135, "cn"},   {151, "c"},    {152, "imzf"},
-    {155, "if"},   {163, "cnmdf"}, {188, "c"},    {189, "coms"}, {190, "coms"}, {192, "cvn"},
-    {204, "hmz"},  {205, "hmz"},   {206, "hm"},   {207, "hm"},
+    {9, "comsf"}, {10, "covvf"}, {11, "covvf"}, {13, "cif"},   {17, "c"},     {18, "cev"},
+    {19, "c"},    {20, "cmkt"},  {21, "cmkt"},  {29, "cms"},   {30, "cmk"},   {23, "if"},
+    {24, "c"},    {26, "coms"},  {31, "cef"},   {32, "cn"},    {34, "c"},     {38, "cof"},
+    {39, "co"},   {40, "cv"},    {41, "c"},     {43, "cof"},   {44, "cd"},    {47, "c"},
+    {48, "cv"},   {50, "cdnF"},  {54, "cd"},    {65, "cd"},    {68, "comsn"}, {69, "cmsf"},
+    {97, "c"},    {135, "cn"},   {151, "c"},    {152, "imzf"}, {155, "if"},   {163, "cnmdf"},
+    {188, "c"},   {189, "coms"}, {190, "coms"}, {192, "cvn"},  {204, "hmz"},  {205, "hmz"},
+    {206, "hm"},  {207, "hm"},
 };
 
 constexpr uint32_t kHashRecalc = 34, kCsumUpdate = 40, kGenerate4 = 204, kGenerate6 = 205;
@@ -100,6 +102,7 @@ std::string Call(const Step& step, uint32_t index) {
         text += reg + " = r7\n" + reg + " += " + Number(kHeader) + "\n";
         break;
       case 's':
+      case 'k':
         text += load + reg + " &= 127\n" + reg + " += 1\n";
         break;
       case 'z':
@@ -220,6 +223,12 @@ class Generator {
         if (Below(3) == 0) flags |= uint64_t{Below(40)} << 56;
         return Below(30) == 0 ? random_() : flags;
       }
+      case 'k': {
+        static constexpr uint64_t kSizes[] = {44, 44, 44, 44, 28, 24, 22, 8};
+        return (Below(8) == 0 ? Below(128) : Pick(kSizes)) - 1;
+      }
+      case 't':
+        return Below(3) == 0 ? Below(70) : Below(2);
       case 'e':
         return Pick(kTypes);
       case 'n':
@@ -250,7 +259,10 @@ class Generator {
         std::memcpy(step + 16, &size, sizeof size);
       }
       for (uint32_t i = 20; i < 36; ++i) step[kMemory + i] = static_cast<std::byte>(Below(5));
-    } else if (letters[0] == 'c' && letters[1] == 'm') {
+    } else if (letters[0] == 'c' && letters[1] == 'm' && letters[2] == 'k') {
+      if (Below(8) != 0) std::memset(step + kMemory + 22, 0, 2);
+      if (Below(3) != 0) std::memset(step + kMemory + 24, 0, 4);
+    } else if (letters[0] == 'c' && letters[1] == 'm' && letters[3] != '\0') {
       step[kMemory] = static_cast<std::byte>(Below(3) == 0 ? 10 : Below(4) == 0 ? 3 : 2);
       const uint32_t ifindex = Below(3) == 0 ? 77 : 1;
       std::memcpy(step + kMemory + 8, &ifindex, sizeof ifindex);
@@ -425,7 +437,7 @@ class PacketHelpers : public testing::TestWithParam<ProgramTypeId> {
 
 TEST_P(PacketHelpers, DoWhatTheKernelDoes) {
   const uint64_t first = FromEnvironment("SKEP_PACKET_SEED", 1);
-  const uint64_t programs = FromEnvironment("SKEP_PACKET_PROGRAMS", 12);
+  const uint64_t programs = FromEnvironment("SKEP_PACKET_PROGRAMS", 60);
   constexpr int kCases = 25;
   for (uint64_t seed = first; seed < first + programs && !HasFailure(); ++seed) {
     Compare(seed, kCases);

@@ -13,8 +13,9 @@ namespace skep::loader {
 namespace {
 
 void Append(std::vector<std::byte>& to, const Elf64_Shdr& header) {
-  const auto bytes = std::as_bytes(std::span(&header, 1));
-  to.insert(to.end(), bytes.begin(), bytes.end());
+  const size_t at = to.size();
+  to.resize(at + sizeof header);
+  std::memcpy(to.data() + at, &header, sizeof header);
 }
 
 }  // namespace

@@ -429,7 +429,7 @@ class Compiler {
       call.max_entries = view.max_entries;
     }
     if (fact.constant_index != model::kUnknownIndex) {
-      call.constant_index = static_cast<uint32_t>(fact.constant_index);
+      call.constant_index = fact.constant_index;
     }
     return call;
   }

@@ -29,7 +29,7 @@ enum class AccessKind : uint8_t {
 
 inline constexpr uint32_t kNoMap = 0xffffffff;
 inline constexpr uint32_t kMixedType = 0xffffffff;
-inline constexpr uint64_t kUnknownIndex = ~uint64_t{0};
+inline constexpr uint32_t kUnknownIndex = ~uint32_t{0};
 
 struct InsnFact {
   // Reached on no path that the verifier followed: may be dropped.
@@ -51,7 +51,7 @@ struct InsnFact {
   // taken or given back; 0 if none, kMixedType if paths differ.
   uint32_t object_type = 0;
   // Tail calls: the constant slot, else kUnknownIndex.
-  uint64_t constant_index = kUnknownIndex;
+  uint32_t constant_index = kUnknownIndex;
 };
 
 struct SubprogramFact {

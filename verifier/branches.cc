@@ -280,8 +280,10 @@ void Verifier::MarkNullness(State& s, int number, bool is_null) {
       return r.kind == ReferenceKind::kObject && r.id == ref_id;
     });
   }
-  ForEachRegister(s, [&](Register& r) {
-    if (!r.IsPointer() || !r.MaybeNull() || r.id != id) return;
+  const auto is_copy = [id](const Register& r) {
+    return r.IsPointer() && r.MaybeNull() && r.id == id;
+  };
+  ChangeRegisters(s, is_copy, [&](Register& r) {
     if (is_null) {
       r = Register::Number(0);
     } else {
@@ -304,9 +306,9 @@ void Verifier::FindGoodPacketPointers(State& s, const Register& pointer, bool op
   const int32_t range = pointer.off + (open ? 1 : 0);
   const RegKind kind = pointer.kind;
   const uint32_t id = pointer.id;
-  ForEachRegister(s, [&](Register& r) {
-    if (r.kind == kind && r.id == id) r.range = std::max(r.range, range);
-  });
+  ChangeRegisters(
+      s, [&](const Register& r) { return r.kind == kind && r.id == id && r.range < range; },
+      [&](Register& r) { r.range = range; });
 }
 
 // The pointer is at the end or beyond it, by at least a byte if `open`.
@@ -351,20 +353,21 @@ bool Verifier::MatchPacketPointers(OpKind kind, const DecodedInsn& insn, State& 
 void Verifier::CollectLinked(uint32_t id, LinkedRegisters* out) {
   id &= ~kLinkedByDelta;
   State& s = state();
-  const auto collect = [&](Register& r, uint32_t frame, size_t index, bool is_register) {
-    if (!r.IsScalar() || (r.id & ~kLinkedByDelta) != id) return;
-    if (!out->Add({static_cast<uint8_t>(frame), static_cast<uint8_t>(index), is_register})) {
-      r.ClearId();
-    }
+  // False for one too many: it is no longer linked.
+  const auto collect = [&](const Register& r, uint32_t frame, size_t index, bool is_register) {
+    if (!r.IsScalar() || (r.id & ~kLinkedByDelta) != id) return true;
+    return out->Add({static_cast<uint8_t>(frame), static_cast<uint8_t>(index), is_register});
   };
   for (uint32_t f = s.depth + 1; f-- > 0;) {
-    Frame& frame = *s.frames[f];
     const uint32_t at = f == s.depth ? insn_ : s.frames[f + 1]->callsite;
     for (size_t i = 0; i < 10; ++i) {
-      if ((info(at).live_before >> i & 1) != 0) collect(frame.regs[i], f, i, true);
+      if ((info(at).live_before >> i & 1) == 0) continue;
+      if (!collect(s.frames[f]->regs[i], f, i, true)) s.MutableFrame(f).regs[i].ClearId();
     }
-    for (size_t i = 0; i < frame.stack.size(); ++i) {
-      if (frame.stack[i].IsSpill()) collect(frame.stack[i].reg, f, i, false);
+    for (size_t i = 0; i < s.frames[f]->stack.size(); ++i) {
+      const StackSlot& slot = s.frames[f]->stack[i];
+      if (!slot.IsSpill() || collect(slot.reg, f, i, false)) continue;
+      s.MutableFrame(f).stack.Mutable(i).reg.ClearId();
     }
   }
 }
@@ -376,8 +379,8 @@ void Verifier::CollectLinked(uint32_t id, LinkedRegisters* out) {
 // kLinkedLow that holds modulo 2^32, and all numbers concerned fit 32 bits.
 void Verifier::SyncLinkedRegisters(State& s, const Register& known, const LinkedRegisters& linked) {
   for (const LinkedRegisters::Entry& e : linked) {
-    Frame& frame = *s.frames[e.frame];
-    Register& r = e.is_register ? frame.regs[e.index] : frame.stack[e.index].reg;
+    Frame& frame = s.MutableFrame(e.frame);
+    Register& r = e.is_register ? frame.regs[e.index] : frame.stack.Mutable(e.index).reg;
     if (!r.IsScalar() || &r == &known) continue;
     if ((r.id & ~kLinkedByDelta) != (known.id & ~kLinkedByDelta)) continue;
     const uint32_t flags = (r.id | known.id) & kLinkedByDelta;

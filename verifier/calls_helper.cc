@@ -70,10 +70,10 @@ bool Verifier::CallHelper(const DecodedInsn& insn) {
   // What the helper may have written is initialised now.
   if (call.raw_register >= 0) {
     const Register pointer = reg(call.raw_register);
-    Frame& frame = *state().frames[pointer.frame];
+    Frame& frame = state().MutableFrame(pointer.frame);
     const int64_t low = pointer.off + static_cast<int64_t>(pointer.var.bits.value);
     for (int64_t i = low; i < low + call.raw_size; ++i) {
-      StackSlot& slot = frame.stack[static_cast<size_t>(SlotOf(i))];
+      StackSlot& slot = frame.stack.Mutable(static_cast<size_t>(SlotOf(i)));
       slot.Scrub();
       slot.bytes[ByteOf(i)] = StackByte::kMisc;
       TouchSlot(pointer.frame, i);
@@ -169,10 +169,9 @@ void Verifier::NoteCall(const HelperSpec& helper, const CallInfo& call) {
     notes.has_map = true;
   }
   if (helper.id == kTailCall) {
-    const uint64_t index = notes.tail_call_index;
     if (!notes.has_index) {
-      notes.fact.constant_index = index;
-    } else if (notes.fact.constant_index != index) {
+      notes.fact.constant_index = call.tail_call_index;
+    } else if (notes.fact.constant_index != call.tail_call_index) {
       notes.fact.constant_index = model::kUnknownIndex;
     }
     notes.has_index = true;

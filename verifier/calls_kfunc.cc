@@ -125,14 +125,16 @@ bool Verifier::EnterOrLeaveSections(const KfuncCall& call) {
 void Verifier::LeaveRcuSection() {
   State& s = state();
   s.rcu_sections = 0;
+  const auto is_rcu = [](const Register& r) { return (r.flags & kRcu) != 0; };
   const auto forget = [](Register& r) {
-    if ((r.flags & kRcu) == 0) return;
     r.flags = static_cast<uint16_t>((r.flags & ~(kRcu | kMaybeNull)) | kUntrusted);
   };
+  ChangeRegisters(s, is_rcu, forget);
   for (uint32_t f = 0; f <= s.depth; ++f) {
-    for (Register& r : s.frames[f]->regs) forget(r);
-    for (StackSlot& slot : s.frames[f]->stack) {
-      if (slot.IsSpill() || slot.bytes[0] == StackByte::kIterator) forget(slot.reg);
+    for (size_t i = 0; i < s.frames[f]->stack.size(); ++i) {
+      const StackSlot& slot = s.frames[f]->stack[i];
+      if (slot.bytes[0] != StackByte::kIterator || !is_rcu(slot.reg)) continue;
+      forget(s.MutableFrame(f).stack.Mutable(i).reg);
     }
   }
 }

@@ -34,9 +34,10 @@ bool Verifier::CallSubprogram(const DecodedInsn& insn) {
 
   State& s = state();
   if (s.depth + 1 >= max_frames()) return Reject(FindingCode::kCallDepth, {s.depth + 2});
+  Frame& caller = s.frame();
   PushFrame(s, target);
-  for (size_t i = 1; i <= 5; ++i) s.reg(i) = s.frames[s.depth - 1]->regs[i];
-  for (size_t i = 0; i <= 5; ++i) s.frames[s.depth - 1]->regs[i] = Register{};
+  for (size_t i = 1; i <= 5; ++i) s.reg(i) = caller.regs[i];
+  for (size_t i = 0; i <= 5; ++i) caller.regs[i] = Register{};
   changes_.regs |= 0x3f;
   next_insn_ = callee.start;
   if (log_.Paths()) {
@@ -48,9 +49,7 @@ bool Verifier::CallSubprogram(const DecodedInsn& insn) {
 
 // Enters `subprogram`, called at insn_.
 void Verifier::PushFrame(State& s, uint32_t subprogram) {
-  ++s.depth;
-  s.frames[s.depth] = pool_.New();
-  Frame& frame = *s.frames[s.depth];
+  Frame& frame = s.PushFrame();
   frame.callsite = insn_;
   frame.subprogram = subprogram;
   s.written[s.depth] = ~uint64_t{0};  // a new frame: nothing before the call can be read
@@ -113,8 +112,7 @@ bool Verifier::ReturnFromCallback() {
       .checked = true, .min = s.frame().callback_min, .max = s.frame().callback_max};
   if (!CheckValueRange(0, "At callback return", range, false)) return false;
   next_insn_ = s.frame().callsite;
-  s.frames[s.depth].reset();
-  --s.depth;
+  s.PopFrame();
   if (lockstep_) return true;
   const State* previous = PreviousEntry(next_insn_, s.path_depth);
   if (previous != nullptr) WidenImprecise(*previous, s);
@@ -132,9 +130,9 @@ bool Verifier::ReturnFromSubprogram() {
   if (log_.Paths()) {
     log_.Append("returning from callee:\n" + FrameText(s, s.depth, referents(), nullptr) + "\n");
   }
-  s.frames[s.depth - 1]->regs[0] = s.reg(0);
-  s.frames[s.depth].reset();
-  --s.depth;
+  const Register result = s.reg(0);
+  s.PopFrame();
+  s.reg(0) = result;
   next_insn_ = callsite + 1;
   if (log_.Paths()) {
     log_.Append("to caller at " + std::to_string(next_insn_) + ":\n" +

@@ -47,25 +47,24 @@ const Register* Verifier::DynptrAt(int number) {
 
 void Verifier::ForgetDynptr(Frame& frame, size_t first) {
   for (size_t i = first - 1; i <= first; ++i) {
-    frame.stack[i].bytes.fill(StackByte::kInvalid);
-    frame.stack[i].reg = Register{};
+    frame.stack.Mutable(i) = StackSlot{};
   }
 }
 
 // Something else is about to be written into slot `index`. A dynptr there is no
 // more, and its slices neither; one that must be released may not be lost.
 bool Verifier::DestroyDynptr(uint32_t frame_index, size_t index) {
-  Frame& frame = *state().frames[frame_index];
+  const Frame& frame = *state().frames[frame_index];
   if (index >= frame.stack.size() || frame.stack[index].bytes[0] != StackByte::kDynptr) return true;
   const size_t first = frame.stack[index].reg.first_slot ? index : index + 1;
   const Register dynptr = frame.stack[first].reg;
   if (HoldsReference(dynptr)) return Reject(FindingCode::kDynptrOverwrite, {});
-  ForgetDynptr(frame, first);
+  ForgetDynptr(state().MutableFrame(frame_index), first);
   changes_.slots[frame_index] |= uint64_t{3} << (first - 1);
-  ForEachRegister(state(), [&](Register& r) {
-    const bool slice = r.kind == RegKind::kMemory && (r.flags & ~kMaybeNull) == 0;
-    if (slice && r.dynptr == dynptr.id) Invalidate(r);
-  });
+  const auto is_slice = [&](const Register& r) {
+    return r.kind == RegKind::kMemory && (r.flags & ~kMaybeNull) == 0 && r.dynptr == dynptr.id;
+  };
+  ChangeRegisters(state(), is_slice, [&](Register& r) { Invalidate(r); });
   return true;
 }
 
@@ -92,11 +91,12 @@ bool Verifier::InitDynptr(int number, uint16_t type, uint32_t clone) {
   Register dynptr = Register::Pointer(RegKind::kDynptr, type);
   dynptr.id = NewId();
   if (HoldsReference(dynptr)) dynptr.ref_id = clone != 0 ? clone : AcquireReference();
-  Frame& frame = *state().frames[pointer.frame];
+  Frame& frame = state().MutableFrame(pointer.frame);
   for (size_t i = first - 1; i <= first; ++i) {
-    frame.stack[i].bytes.fill(StackByte::kDynptr);
-    frame.stack[i].reg = dynptr;
-    frame.stack[i].reg.first_slot = i == first;
+    StackSlot& made = frame.stack.Mutable(i);
+    made.bytes.fill(StackByte::kDynptr);
+    made.reg = dynptr;
+    made.reg.first_slot = i == first;
   }
   changes_.slots[pointer.frame] |= uint64_t{3} << (first - 1);
   return true;
@@ -131,18 +131,17 @@ bool Verifier::ReleaseDynptr(int number) {
   if (ref_id == 0) {
     const Register& pointer = reg(number);
     const int slot = SlotOf(pointer.off + static_cast<int64_t>(pointer.var.bits.value));
-    ForgetDynptr(*state().frames[pointer.frame], static_cast<size_t>(slot));
+    ForgetDynptr(state().MutableFrame(pointer.frame), static_cast<size_t>(slot));
     return true;
   }
   if (!ReleaseReference(ref_id)) return false;
   State& s = state();
   for (uint32_t f = 0; f <= s.depth; ++f) {
-    Frame& frame = *s.frames[f];
-    for (size_t i = 1; i < frame.stack.size(); ++i) {
-      const StackSlot& slot = frame.stack[i];
+    for (size_t i = 1; i < s.frames[f]->stack.size(); ++i) {
+      const StackSlot& slot = s.frames[f]->stack[i];
       if (slot.bytes[0] != StackByte::kDynptr || !slot.reg.first_slot) continue;
       if (slot.reg.ref_id != ref_id) continue;
-      ForgetDynptr(frame, i);
+      ForgetDynptr(s.MutableFrame(f), i);
       changes_.slots[f] |= uint64_t{3} << (i - 1);
     }
   }

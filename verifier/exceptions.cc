@@ -53,7 +53,7 @@ bool Verifier::Throw() {
 
 // A callback is called by the kernel, through which nothing can be thrown.
 bool Verifier::CheckThrow(uint32_t insn, const std::vector<uint32_t>& chain) {
-  const KfuncSpec* spec = structure_.insns[insn].kfunc;
+  const KfuncSpec* spec = structure_.KfuncOf(insn);
   if (spec == nullptr || spec->id != Kfunc::bpf_throw) return true;
   for (const uint32_t s : chain) {
     const SubprogramInfo& sub = structure_.subprograms[s];

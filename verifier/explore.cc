@@ -77,7 +77,7 @@ bool Verifier::CheckMemoryBudget() {
 }
 
 // Puts `other` on the stack of paths to follow. Null if refused.
-State* Verifier::PutAside(std::unique_ptr<State> other, uint32_t insn, int64_t previous) {
+State* Verifier::PutAside(StatePtr other, uint32_t insn, int64_t previous) {
   if (pending_.size() + 1 > options_.max_pending) {
     Reject(FindingCode::kTooManyPaths, {pending_.size() + 1});
     return nullptr;
@@ -91,15 +91,15 @@ State* Verifier::PutAside(std::unique_ptr<State> other, uint32_t insn, int64_t p
 
 // The path that starts at `insn`, a copy of the current one. Null if refused.
 State* Verifier::PushPath(uint32_t insn, uint32_t previous) {
-  auto other = std::make_unique<State>();
-  other->CopyFrom(state(), pool_);
+  StatePtr other = pool_.NewState();
+  other->CopyFrom(state());
   return PutAside(std::move(other), insn, previous);
 }
 
 // A path that starts at `insn` without a past: one empty frame. Null if refused.
 State* Verifier::PushFresh(uint32_t insn) {
-  auto other = std::make_unique<State>();
-  other->frames[0] = pool_.New();
+  StatePtr other = pool_.NewState();
+  other->PushFrame();
   other->first_insn = insn;
   return PutAside(std::move(other), insn, -1);
 }
@@ -180,10 +180,7 @@ bool Verifier::Explore(uint32_t subprogram) {
   }
   current_.reset();
   // States of this function say nothing about another entry point.
-  for (auto& bucket : kept_) {
-    for (auto& kept : bucket) Retire(std::move(kept));
-    bucket.clear();
-  }
+  RetireKept();
   for (auto& kept : evicted_) Retire(std::move(kept));
   evicted_.clear();
   visits_.clear();

@@ -32,7 +32,7 @@ bool Verifier::InGraphCallback() const {
   const State& s = *current_;
   for (uint32_t f = s.depth; f > 0; --f) {
     if (!s.frames[f]->in_callback) continue;
-    const KfuncSpec* spec = info(s.frames[f]->callsite).kfunc;
+    const KfuncSpec* spec = structure_.KfuncOf(s.frames[f]->callsite);
     if (spec != nullptr && spec->name.starts_with("bpf_rbtree_")) return true;
   }
   return false;
@@ -148,11 +148,12 @@ void Verifier::MarkNonOwning(Register& r) {
 bool Verifier::GiveToGraph(const KfuncCall& call) {
   if (!IsInsertion(call)) return true;
   const uint32_t ref_id = reg(2).ref_id;
-  ForEachRegister(state(), [&](Register& r) {
-    if (r.ref_id != ref_id) return;
-    r.ref_id = 0;
-    MarkNonOwning(r);
-  });
+  ChangeRegisters(
+      state(), [&](const Register& r) { return r.ref_id == ref_id; },
+      [&](Register& r) {
+        r.ref_id = 0;
+        MarkNonOwning(r);
+      });
   if (!DropReference(ref_id)) {
     return Reject(FindingCode::kKfuncNotAcquired, {call.spec().name, call.prototype->id});
   }

@@ -25,7 +25,7 @@ constexpr std::string_view kStructPrefix = "bpf_iter_";
 
 }  // namespace
 
-Register& Verifier::IteratorOf(State& s, const KfuncCall& call) const {
+const Register& Verifier::IteratorOf(const State& s, const KfuncCall& call) const {
   return s.frames[call.iterator_frame]->stack[call.iterator_slot].reg;
 }
 
@@ -95,7 +95,7 @@ bool Verifier::NewIterator(uint32_t index, uint32_t type, uint32_t count, const 
   const int number = static_cast<int>(index) + 1;
   const Register r = reg(number);
   const std::string_view name = ShortName(program_.data().target_btf->name(type));
-  Frame& frame = *state().frames[r.frame];
+  Frame& frame = state().MutableFrame(r.frame);
   if (slot >= 0) {
     for (uint32_t i = 0; i < count; ++i) {
       for (const StackByte b : frame.stack[static_cast<size_t>(slot) - i].bytes) {
@@ -113,7 +113,7 @@ bool Verifier::NewIterator(uint32_t index, uint32_t type, uint32_t count, const 
   const auto first = static_cast<size_t>(SlotOf(off));
   const uint32_t id = AcquireReference();
   for (uint32_t i = 0; i < count; ++i) {
-    StackSlot& s = frame.stack[first - i];
+    StackSlot& s = frame.stack.Mutable(first - i);
     s.reg = Register::Pointer(RegKind::kIterator);
     if (call.Has(kfunc::kRcuProtected)) s.reg.flags |= InRcuSection() ? kRcu : kUntrusted;
     s.reg.ref_id = i == 0 ? id : 0;
@@ -130,7 +130,7 @@ bool Verifier::UseIterator(uint32_t index, uint32_t type, uint32_t count, KfuncC
                            uint32_t slot) {
   const int number = static_cast<int>(index) + 1;
   const uint32_t frame_index = reg(number).frame;
-  Frame& frame = *state().frames[frame_index];
+  const Frame& frame = *state().frames[frame_index];
   const std::string_view name = ShortName(program_.data().target_btf->name(type));
   uint64_t slots = 0;
   for (uint32_t i = 0; i < count; ++i) {
@@ -152,7 +152,7 @@ bool Verifier::UseIterator(uint32_t index, uint32_t type, uint32_t count, KfuncC
   if (!call.Has(kfunc::kIterDestroy)) return true;
   for (uint32_t i = 0; i < count; ++i) {
     if (i == 0) ReleaseReference(call.reference);
-    frame.stack[slot - i] = StackSlot{};
+    state().MutableFrame(frame_index).stack.Mutable(slot - i) = StackSlot{};
     changes_.slots[frame_index] |= uint64_t{1} << (slot - i);
   }
   return true;

@@ -157,8 +157,8 @@ bool Verifier::CheckKptrObject(int number, const CallInfo& call) {
 bool Verifier::MoveIntoKptr(uint32_t ref_id) {
   if (!DropReference(ref_id)) return false;
   const bool rcu = InRcuSection();
-  ForEachRegister(state(), [&](Register& r) {
-    if (r.ref_id != ref_id) return;
+  const auto is_copy = [&](const Register& r) { return r.ref_id == ref_id; };
+  ChangeRegisters(state(), is_copy, [&](Register& r) {
     if (rcu && (r.flags & kAlloc) != 0 && (r.flags & kPercpu) != 0) {
       r.ref_id = 0;
       r.flags = static_cast<uint16_t>((r.flags & ~kAlloc) | kRcu);

@@ -57,11 +57,12 @@ Effect EffectOf(const InsnInfo& slot, const Environment& environment) {
 }  // namespace
 
 void ComputeLiveRegisters(Structure& structure, const Environment& environment) {
-  std::vector<InsnInfo>& insns = structure.insns;
+  std::pmr::vector<InsnInfo>& insns = structure.insns;
+  std::pmr::memory_resource* memory = insns.get_allocator().resource();
   const size_t count = insns.size();
-  std::vector<Effect> effects(count);
+  std::pmr::vector<Effect> effects(count, memory);
   // Jumps by target: those to i are jumps[first[i]] .. jumps[first[i + 1] - 1].
-  std::vector<uint32_t> first(count + 1);
+  std::pmr::vector<uint32_t> first(count + 1, memory);
   const auto target_of = [&](size_t i) {
     const bool jumps = insns[i].insn.op != Op::kInvalid && Info(insns[i].insn.op).Has(kBranches);
     return jumps ? TargetOf(insns[i].insn, i) : -1;
@@ -71,7 +72,7 @@ void ComputeLiveRegisters(Structure& structure, const Environment& environment) 
     if (const int64_t target = target_of(i); target >= 0) ++first[static_cast<size_t>(target) + 1];
   }
   for (size_t i = 0; i < count; ++i) first[i + 1] += first[i];
-  std::vector<uint32_t> jumps(first[count]), filled = first;
+  std::pmr::vector<uint32_t> jumps(first[count], memory), filled(first, memory);
   for (size_t i = 0; i < count; ++i) {
     if (const int64_t target = target_of(i); target >= 0) {
       jumps[filled[static_cast<size_t>(target)]++] = static_cast<uint32_t>(i);

@@ -191,8 +191,8 @@ bool Lockstep::Arrive(uint32_t insn, Witness& run) {
     const Recording::Segment& segment = recording_->segment(walk_.segment);
     const bool last = walk_.step + 1 == segment.insns.size();
     if (last && segment.covered_by != nullptr) {
-      auto kept = std::make_unique<State>();
-      kept->CopyFrom(*segment.covered_by, verifier_.pool_);
+      StatePtr kept = verifier_.pool_.NewState();
+      kept->CopyFrom(*segment.covered_by);
       verifier_.KeepWhatMatters(*segment.covered_by, *kept);
       kept->parent = nullptr;
       std::string why;

@@ -79,8 +79,8 @@ class Lockstep {
  private:
   // Where a walk stands.
   struct Walk {
-    std::unique_ptr<State> state;
-    std::vector<Verifier::Pending> open;  // other paths that the last step left open
+    StatePtr state;
+    std::pmr::vector<Verifier::Pending> open;  // other paths that the last step left open
     uint32_t segment = 0;
     uint32_t step = 0;
     uint32_t next = 0;  // where the last step leads on the path itself

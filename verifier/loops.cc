@@ -37,9 +37,15 @@ namespace {
 class LoopFinder {
  public:
   explicit LoopFinder(Structure& structure)
-      : insns_(structure.insns), nodes_(structure.insns.size()) {}
+      : insns_(structure.insns),
+        memory_(structure.insns.get_allocator().resource()),
+        nodes_(memory_),
+        open_(memory_),
+        path_(memory_) {}
 
   void Run() {
+    if (!MayRepeat()) return;
+    nodes_.resize(insns_.size());
     for (uint32_t i = 0; i < insns_.size(); ++i) {
       if (insns_[i].insn.op != Op::kInvalid && nodes_[i].order == 0) Search(i);
     }
@@ -55,6 +61,16 @@ class LoopFinder {
     int edge;
   };
   static constexpr uint32_t kClosed = 0xffffffff;
+
+  // Without a jump back or a callback there is no loop.
+  bool MayRepeat() const {
+    for (uint32_t i = 0; i < insns_.size(); ++i) {
+      if (insns_[i].insn.op == Op::kInvalid) continue;
+      const int64_t target = Successor(i, 1);
+      if (insns_[i].calls_back || (target >= 0 && target <= i)) return true;
+    }
+    return false;
+  }
 
   // The successor along edge 0 or 1, or -1.
   int64_t Successor(uint32_t i, int edge) const {
@@ -110,10 +126,11 @@ class LoopFinder {
     }
   }
 
-  std::vector<InsnInfo>& insns_;
-  std::vector<Node> nodes_;
-  std::vector<uint32_t> open_;
-  std::vector<Step> path_;
+  std::pmr::vector<InsnInfo>& insns_;
+  std::pmr::memory_resource* memory_;
+  std::pmr::vector<Node> nodes_;
+  std::pmr::vector<uint32_t> open_;
+  std::pmr::vector<Step> path_;
   uint32_t last_order_ = 0;
   uint32_t last_loop_ = 0;
 };
@@ -197,13 +214,11 @@ void Verifier::LeaveLoop(State& finished) {
 // The nearest state kept at `insn` on this path, with the same calls, among
 // those that have fewer than `path_depth` before them. Null if there is none.
 const State* Verifier::PreviousEntry(uint32_t insn, uint32_t path_depth) const {
-  // Older states are in front. Unfinished ones are all on this path.
-  const auto& bucket = kept_[BucketOf(insn)];
-  for (size_t i = bucket.size(); i-- > 0;) {
-    const State& s = *bucket[i];
-    if (s.insn == insn && s.branches != 0 && s.path_depth < path_depth &&
-        SameCallsites(s, *current_)) {
-      return &s;
+  // Older states are behind. Unfinished ones are all on this path.
+  for (const State* s = kept_[BucketOf(insn)]; s != nullptr; s = s->next) {
+    if (s->insn == insn && s->branches != 0 && s->path_depth < path_depth &&
+        SameCallsites(*s, *current_)) {
+      return s;
     }
   }
   return nullptr;
@@ -218,13 +233,12 @@ void Verifier::WidenSinceLastRound(State& other) {
 
 bool Verifier::ForkIteration(uint32_t frame, size_t slot, State** element) {
   *element = nullptr;
-  Register& iterator = state().frames[frame]->stack[slot].reg;
-  if (iterator.iterator == IteratorState::kDrained) return true;
+  if (state().frames[frame]->stack[slot].reg.iterator == IteratorState::kDrained) return true;
   State* other = PushPath(insn_ + 1, insn_);
   if (other == nullptr) return false;
-  ++other->frames[frame]->stack[slot].reg.off;
+  ++other->MutableFrame(frame).stack.Mutable(slot).reg.off;
   WidenSinceLastRound(*other);
-  iterator.iterator = IteratorState::kDrained;
+  state().MutableFrame(frame).stack.Mutable(slot).reg.iterator = IteratorState::kDrained;
   *element = other;
   return true;
 }
@@ -259,7 +273,7 @@ bool Verifier::RoundsDiffer(const State& old_state, const State& current) const 
 // pass through it.
 void Verifier::DropEvicted(State& s) {
   const uint32_t at = s.evicted_at;
-  std::unique_ptr<State> dropped = std::move(evicted_[at]);
+  StatePtr dropped = std::move(evicted_[at]);
   if (at + 1 != evicted_.size()) {
     evicted_[at] = std::move(evicted_.back());
     evicted_[at]->evicted_at = at;
@@ -274,7 +288,7 @@ void Verifier::DropEvicted(State& s) {
 }
 
 // No longer compared with.
-void Verifier::Evict(std::unique_ptr<State> s) {
+void Verifier::Evict(StatePtr s) {
   s->evicted = true;
   if (s->branches != 0) {
     s->evicted_at = static_cast<uint32_t>(evicted_.size());

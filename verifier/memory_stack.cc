@@ -39,7 +39,7 @@ bool Verifier::CheckStackBounds(int number, int64_t off, int64_t size, Access ac
     low = r.var.wide.smin + off;
     high = r.var.wide.smax + off + size;
   }
-  Frame& frame = *state().frames[r.frame];
+  const Frame& frame = *state().frames[r.frame];
   const bool may_be_new = access == Access::kWrite || allow_ptr_leaks();
   const int64_t lowest = may_be_new ? -kMaxStack : -frame.depth_bytes();
   if (low < lowest || low > -1 || high > 0 || size < 0) {
@@ -48,23 +48,22 @@ bool Verifier::CheckStackBounds(int number, int64_t off, int64_t size, Access ac
                   {what, number, TnumText(r.var.bits), off, size});
   }
   const auto slots = static_cast<size_t>((-low + kSlotBytes - 1) / kSlotBytes);
-  pool_.Grow(frame, slots);
-  uint32_t& depth = structure_.subprograms[frame.subprogram].stack_depth;
+  if (slots > frame.stack.size()) state().MutableFrame(r.frame).stack.Grow(slots);
+  uint32_t& depth = structure_.subprograms[state().frames[r.frame]->subprogram].stack_depth;
   depth = std::max(depth, static_cast<uint32_t>(slots) * kSlotBytes);
   return true;
 }
 
 bool Verifier::AccessStack(int number, int64_t off, int size, Access access, int value_reg) {
   const Register pointer = reg(number);
-  Frame& frame = *state().frames[pointer.frame];
   if (pointer.HasConstOffset()) {
     off += static_cast<int64_t>(pointer.var.bits.value);
     if (access == Access::kWrite) {
-      return WriteStackFixed(frame, pointer.frame, off, size, value_reg);
+      return WriteStackFixed(pointer.frame, off, size, value_reg);
     }
     MarkSlotsRead(pointer.frame, SlotBit(SlotOf(off)));
     TouchSlot(pointer.frame, off);
-    return ReadStackFixed(frame, off, size, value_reg);
+    return ReadStackFixed(pointer.frame, off, size, value_reg);
   }
   if (access == Access::kWrite) return WriteStackVariable(number, off, size, value_reg);
   if (value_reg < 0) {
@@ -76,7 +75,7 @@ bool Verifier::AccessStack(int number, int64_t off, int size, Access access, int
 // Puts `reg` into the slot of `off`; its first `size` bytes are the register,
 // what is above keeps no register.
 void Verifier::SaveRegister(Frame& frame, int64_t off, const Register& r, int size) {
-  StackSlot& slot = frame.stack[static_cast<size_t>(SlotOf(off))];
+  StackSlot& slot = frame.stack.Mutable(static_cast<size_t>(SlotOf(off)));
   slot.reg = r;
   slot.reg.precise = false;
   for (int i = 0; i < kSlotBytes; ++i) {
@@ -93,10 +92,10 @@ void Verifier::SaveRegister(Frame& frame, int64_t off, const Register& r, int si
   }
 }
 
-bool Verifier::WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, int size,
-                               int value_reg) {
+bool Verifier::WriteStackFixed(uint32_t frame_index, int64_t off, int size, int value_reg) {
   const int index = SlotOf(off);
-  StackSlot& slot = frame.stack[static_cast<size_t>(index)];
+  Frame& frame = state().MutableFrame(frame_index);
+  StackSlot& slot = frame.stack.Mutable(static_cast<size_t>(index));
   if (!allow_ptr_leaks() && slot.IsSpill() && !slot.reg.IsScalar() && size != kSlotBytes) {
     return Reject(FindingCode::kCorruptSpill, {});
   }
@@ -143,7 +142,7 @@ bool Verifier::WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, 
 
 bool Verifier::WriteStackVariable(int number, int64_t off, int size, int value_reg) {
   const Register pointer = reg(number);
-  Frame& frame = *state().frames[pointer.frame];
+  Frame& frame = state().MutableFrame(pointer.frame);
   const int64_t low = pointer.var.wide.smin + off;
   const int64_t high = pointer.var.wide.smax + off + size;
   const DecodedInsn& insn = info(insn_).insn;
@@ -154,7 +153,7 @@ bool Verifier::WriteStackVariable(int number, int64_t off, int size, int value_r
   }
   bool zero_used = false;
   for (int64_t i = low; i < high; ++i) {
-    StackSlot& slot = frame.stack[static_cast<size_t>(SlotOf(i))];
+    StackSlot& slot = frame.stack.Mutable(static_cast<size_t>(SlotOf(i)));
     StackByte& byte = slot.bytes[ByteOf(i)];
     TouchSlot(pointer.frame, i);
     // The write may miss this byte: what was there must not become readable.
@@ -175,7 +174,7 @@ bool Verifier::WriteStackVariable(int number, int64_t off, int size, int value_r
 }
 
 // All bytes known to be zero give 0, any others some number.
-void Verifier::SetFromBytes(Frame& frame, int64_t low, int64_t high, int dst) {
+void Verifier::SetFromBytes(const Frame& frame, int64_t low, int64_t high, int dst) {
   bool all_zero = true;
   for (int64_t i = low; i < high; ++i) {
     const StackSlot& slot = frame.stack[static_cast<size_t>(SlotOf(i))];
@@ -184,11 +183,10 @@ void Verifier::SetFromBytes(Frame& frame, int64_t low, int64_t high, int dst) {
   reg(dst) = all_zero ? Register::Number(0) : Register::Unknown();
 }
 
-bool Verifier::ReadStackFixed(Frame& frame, int64_t off, int size, int dst) {
+bool Verifier::ReadStackFixed(uint32_t frame_index, int64_t off, int size, int dst) {
   const int index = SlotOf(off);
-  StackSlot& slot = frame.stack[static_cast<size_t>(index)];
-  uint32_t frame_index = 0;
-  while (state().frames[frame_index].get() != &frame) ++frame_index;
+  const Frame& frame = *state().frames[frame_index];
+  const StackSlot& slot = frame.stack[static_cast<size_t>(index)];
   const uint32_t history =
       kHistoryStackAccess | static_cast<uint32_t>(index) << kHistorySlotShift | frame_index;
   if (!slot.IsSpill()) {
@@ -280,19 +278,22 @@ bool Verifier::CheckStackArgument(int number, int64_t off, int64_t size, bool ze
     call->raw_register = number;
     return true;
   }
-  Frame& frame = *state().frames[pointer.frame];
   uint64_t slots = 0;
   for (int64_t i = low; i < high + size; ++i) {
-    StackSlot& slot = frame.stack[static_cast<size_t>(SlotOf(i))];
-    StackByte& byte = slot.bytes[ByteOf(i)];
+    const auto index = static_cast<size_t>(SlotOf(i));
+    const StackSlot& slot = state().frames[pointer.frame]->stack[index];
+    const StackByte byte = slot.bytes[ByteOf(i)];
     TouchSlot(pointer.frame, i);
     slots |= SlotBit(SlotOf(i));
     bool ok = byte == StackByte::kMisc;
     if (byte == StackByte::kZero || (byte == StackByte::kInvalid && allow_ptr_leaks())) {
-      if (clobbers) byte = StackByte::kMisc;
+      if (clobbers) {
+        state().MutableFrame(pointer.frame).stack.Mutable(index).bytes[ByteOf(i)] =
+            StackByte::kMisc;
+      }
       ok = true;
     } else if (byte == StackByte::kSpill && (slot.reg.IsScalar() || allow_ptr_leaks())) {
-      if (clobbers) slot.Scrub();
+      if (clobbers) state().MutableFrame(pointer.frame).stack.Mutable(index).Scrub();
       ok = true;
     }
     if (!ok) {

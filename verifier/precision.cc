@@ -65,29 +65,29 @@ void Verifier::SyncLinked(const HistoryEntry* entry, PrecisionRequest& request) 
 // Returns true if anything was marked.
 bool Verifier::MarkRequested(State& s, PrecisionRequest& request) {
   bool changed = false;
-  const auto mark = [&](Register& r) {
-    if (!r.IsScalar() || r.precise) return false;
-    r.precise = true;
-    changed = true;
-    return true;
-  };
+  const auto marks = [](const Register& r) { return r.IsScalar() && !r.precise; };
   for (uint32_t f = 0; f < kMaxFrames; ++f) {
     if (f > s.depth) {
       request.regs[f] = 0;
       request.slots[f] = 0;
       continue;
     }
-    Frame& frame = *s.frames[f];
     for (uint32_t left = request.regs[f]; left != 0; left &= left - 1) {
       const auto i = static_cast<size_t>(__builtin_ctz(left));
-      if (i >= 10 || !mark(frame.regs[i])) {
+      if (i < 10 && marks(s.frames[f]->regs[i])) {
+        s.MutableFrame(f).regs[i].precise = changed = true;
+      } else {
         request.regs[f] = static_cast<uint16_t>(request.regs[f] & ~(1u << i));
       }
     }
     for (uint64_t left = request.slots[f]; left != 0; left &= left - 1) {
       const auto i = static_cast<size_t>(__builtin_ctzll(left));
-      const bool there = i < frame.stack.size() && frame.stack[i].IsSpill();
-      if (!there || !mark(frame.stack[i].reg)) request.slots[f] &= ~(uint64_t{1} << i);
+      const Stack& stack = s.frames[f]->stack;
+      if (i < stack.size() && stack[i].IsSpill() && marks(stack[i].reg)) {
+        s.MutableFrame(f).stack.Mutable(i).reg.precise = changed = true;
+      } else {
+        request.slots[f] &= ~(uint64_t{1} << i);
+      }
     }
   }
   return changed;
@@ -286,19 +286,14 @@ Verifier::BacktrackResult Verifier::BacktrackReturn(int64_t next, PrecisionReque
 bool Verifier::MarkAllPrecise(const PathEnd& end) {
   bool changed = false;
   for (State* s = end.parent; s != nullptr; s = s->parent) {
-    ForEachRegister(*s, [&](Register& r) {
-      if (!r.IsScalar() || r.precise) return;
-      r.precise = true;
-      changed = true;
-    });
+    ChangeRegisters(
+        *s, [](const Register& r) { return r.IsScalar() && !r.precise; },
+        [&](Register& r) {
+          r.precise = true;
+          changed = true;
+        });
   }
   return changed;
-}
-
-void Verifier::ForgetPrecision(State& s) {
-  ForEachRegister(s, [](Register& r) {
-    if (r.IsScalar()) r.precise = false;
-  });
 }
 
 }  // namespace skep::verifier

@@ -241,15 +241,13 @@ bool Verifier::StatesMaybeLoop(const State& old_state, const State& current) con
 void Verifier::Clean(State& s) {
   s.cleaned = true;
   for (uint32_t f = 0; f <= s.depth; ++f) {
-    Frame& frame = *s.frames[f];
     const uint32_t at = f == s.depth ? s.insn : s.frames[f + 1]->callsite;
     const uint16_t live = info(at).live_before;
+    Frame& frame = s.MutableFrame(f);
     for (size_t i = 0; i < 10; ++i) {
       if ((live >> i & 1) == 0) frame.regs[i] = Register{};
     }
-    for (size_t i = 0; i < frame.stack.size(); ++i) {
-      if ((s.read[f] >> i & 1) == 0) frame.stack[i] = StackSlot{};
-    }
+    frame.stack.KeepOnly(s.read[f]);
   }
 }
 
@@ -259,9 +257,9 @@ void Verifier::KeepWhatMatters(const State& kept, State& copy) {
   copy.read = kept.read;
   Clean(copy);
   if (!bpf_capable()) return;
-  ForEachRegister(copy, [](Register& r) {
-    if (r.IsScalar() && !r.precise) r = Register::Unknown();
-  });
+  ChangeRegisters(
+      copy, [](const Register& r) { return r.IsScalar() && !r.precise; },
+      [](Register& r) { r = Register::Unknown(); });
 }
 
 size_t Verifier::BucketOf(uint32_t insn) const {
@@ -311,17 +309,22 @@ bool Verifier::PropagateFrom(const State& old_state, const PathEnd& end) {
 // become any number, so that the loop comes to an end.
 void Verifier::WidenImprecise(const State& previous, State& current) {
   ids_.Reset(next_id_);
-  const auto widen = [&](const Register& before, Register& now) {
-    if (!before.IsScalar() || !now.IsScalar() || before.precise || now.precise) return;
-    if (!RegisterCovers(before, now, Compare::kExact)) now = Register::Unknown();
+  const auto widens = [&](const Register& before, const Register& now) {
+    return before.IsScalar() && now.IsScalar() && !before.precise && !now.precise &&
+           !RegisterCovers(before, now, Compare::kExact);
   };
   for (uint32_t f = 0; f <= previous.depth && f <= current.depth; ++f) {
     const Frame& before = *previous.frames[f];
-    Frame& now = *current.frames[f];
-    for (size_t i = 0; i < 10; ++i) widen(before.regs[i], now.regs[i]);
-    for (size_t i = 0; i < std::min(before.stack.size(), now.stack.size()); ++i) {
-      if (before.stack[i].IsSpill() && now.stack[i].IsSpill()) {
-        widen(before.stack[i].reg, now.stack[i].reg);
+    const FrameRef& now = current.frames[f];
+    for (size_t i = 0; i < 10; ++i) {
+      if (widens(before.regs[i], now->regs[i])) {
+        current.MutableFrame(f).regs[i] = Register::Unknown();
+      }
+    }
+    for (size_t i = 0; i < std::min(before.stack.size(), now->stack.size()); ++i) {
+      if (!before.stack[i].IsSpill() || !now->stack[i].IsSpill()) continue;
+      if (widens(before.stack[i].reg, now->stack[i].reg)) {
+        current.MutableFrame(f).stack.Mutable(i).reg = Register::Unknown();
       }
     }
   }
@@ -378,12 +381,14 @@ Verifier::Visit Verifier::VisitPrunePoint() {
   const uint64_t insns = processed_ - last_kept_processed_;
   bool add_new = force_new || (jumps >= 2 && insns >= 8);
 
-  auto& bucket = kept_[BucketOf(insn_)];
   uint64_t count = 0;
-  for (size_t i = bucket.size(); i-- > 0;) {
-    State& old_state = *bucket[i];
+  for (State** link = &kept_[BucketOf(insn_)]; *link != nullptr;) {
+    State& old_state = **link;
     ++count;
-    if (old_state.insn != insn_) continue;
+    if (old_state.insn != insn_) {
+      link = &old_state.next;
+      continue;
+    }
     if (old_state.branches != 0) {
       if (ComesRound(old_state)) return GoOnLike(old_state, true);
       if (IsInfiniteLoop(old_state)) {
@@ -401,8 +406,10 @@ Verifier::Visit Verifier::VisitPrunePoint() {
     if (add_new) ++old_state.misses;
     const uint32_t patience = here.checkpoint && old_state.branches > 0 ? 64 : 3;
     if (old_state.misses > old_state.hits * patience + patience) {
-      Evict(std::move(bucket[i]));
-      bucket.erase(bucket.begin() + static_cast<std::ptrdiff_t>(i));
+      *link = old_state.next;
+      Evict(StatePtr(&old_state));
+    } else {
+      link = &old_state.next;
     }
   }
   max_states_per_insn_ = std::max(max_states_per_insn_, count);
@@ -417,8 +424,18 @@ Verifier::Visit Verifier::Covered(State& by) {
 }
 
 // Nobody compares with this state any more.
-void Verifier::Retire(std::unique_ptr<State> kept) {
+void Verifier::Retire(StatePtr kept) {
   if (recording_ != nullptr) recording_->Retire(std::move(kept));
+}
+
+void Verifier::RetireKept() {
+  for (State*& first : kept_) {
+    while (first != nullptr) {
+      StatePtr kept(first);
+      first = kept->next;
+      Retire(std::move(kept));
+    }
+  }
 }
 
 void Verifier::KeepState() {
@@ -428,9 +445,8 @@ void Verifier::KeepState() {
   CountPeakStates();
   last_kept_jumps_ = jumps_;
   last_kept_processed_ = processed_;
-  ForgetPrecision(current);
-  auto kept = std::make_unique<State>();
-  kept->CopyFrom(current, pool_);
+  StatePtr kept = pool_.NewState();
+  kept->CopyFrom(current);
   if (recording_ != nullptr) recording_->Keep(*kept);
   EnterLoop(*kept);
   current.parent = kept.get();
@@ -439,7 +455,9 @@ void Verifier::KeepState() {
   current.history_count = 0;
   current.written.fill(0);
   ++current.path_depth;
-  kept_[BucketOf(insn_)].push_back(std::move(kept));
+  State*& first = kept_[BucketOf(insn_)];
+  kept->next = first;
+  first = kept.release();
 }
 
 }  // namespace skep::verifier

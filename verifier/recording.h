@@ -59,7 +59,7 @@ class Recording {
     segments_[here_].covered_by = &by;
   }
   // Takes over a kept state that nobody compares with any more.
-  void Retire(std::unique_ptr<State> state) {
+  void Retire(StatePtr state) {
     if (state->covers_path) states_.push_back(std::move(state));
   }
 
@@ -85,7 +85,7 @@ class Recording {
 
   std::vector<Segment> segments_;
   std::map<uint32_t, uint32_t> entries_;  // by subprogram
-  std::vector<std::unique_ptr<State>> states_;
+  std::vector<StatePtr> states_;
   uint32_t here_ = 0;
   uint64_t steps_ = 0;
 };

@@ -41,25 +41,25 @@ bool Verifier::DropReference(uint32_t ref_id) {
 
 bool Verifier::ReleaseReference(uint32_t ref_id) {
   if (!DropReference(ref_id)) return false;
-  ForEachRegister(state(), [&](Register& r) {
-    if (r.ref_id == ref_id) Invalidate(r);
-  });
+  ChangeRegisters(
+      state(), [&](const Register& r) { return r.ref_id == ref_id; },
+      [&](Register& r) { Invalidate(r); });
   return true;
 }
 
 // Pointers into lists and trees are valid while their lock is held.
 void Verifier::InvalidateNonOwning() {
-  ForEachRegister(state(), [&](Register& r) {
-    if ((r.flags & kNonOwning) != 0) Invalidate(r);
-  });
+  ChangeRegisters(
+      state(), [](const Register& r) { return (r.flags & kNonOwning) != 0; },
+      [&](Register& r) { Invalidate(r); });
 }
 
 void Verifier::InvalidatePackets() {
   constexpr uint16_t kOfPacket = kDynptrSkb | kDynptrXdp | kDynptrSkbMeta;
-  ForEachRegister(state(), [&](Register& r) {
-    const bool slice = r.kind == RegKind::kMemory && (r.flags & kOfPacket) != 0;
-    if (r.IsPacketAny() || slice) Invalidate(r);
-  });
+  const auto points_into_packet = [](const Register& r) {
+    return r.IsPacketAny() || (r.kind == RegKind::kMemory && (r.flags & kOfPacket) != 0);
+  };
+  ChangeRegisters(state(), points_into_packet, [&](Register& r) { Invalidate(r); });
 }
 
 // References are looked at where the outermost function ends; a function that

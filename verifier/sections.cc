@@ -27,13 +27,13 @@ bool Verifier::CheckIrqFlag(uint32_t index, const KfuncCall& call) {
   uint32_t slot = 0;
   bool allocated = false;
   const bool placed = FindStackObject(number, 1, "irq_flag", &slot, &allocated);
-  Frame& frame = *state().frames[r.frame];
+  Frame& frame = state().MutableFrame(r.frame);
   if (save) {
     const bool in_use = placed && allocated && frame.stack[slot].bytes[0] == StackByte::kIrqFlag;
     if (!placed || in_use) return Reject(FindingCode::kIrqFlagInUse, {index});
     if (!CheckMemory(number, 0, kSlotBytes, Access::kWrite, -1, false, false)) return false;
     StackSlot& s =
-        frame.stack[static_cast<size_t>(SlotOf(r.off + static_cast<int64_t>(r.var.bits.value)))];
+        frame.stack.Mutable(static_cast<size_t>(SlotOf(r.off + static_cast<int64_t>(r.var.bits.value))));
     const uint32_t id = NewId();
     state().refs.push_back({id, insn_, ReferenceKind::kIrqState, 0});
     state().irq_id = id;
@@ -54,7 +54,7 @@ bool Verifier::CheckIrqFlag(uint32_t index, const KfuncCall& call) {
     return Reject(FindingCode::kIrqFlagKind, {NameOfSaver(flag.btf_id), NameOfSaver(by)});
   }
   if (!RestoreIrq(flag.ref_id)) return false;
-  frame.stack[slot] = StackSlot{};
+  frame.stack.Mutable(slot) = StackSlot{};
   changes_.slots[r.frame] |= uint64_t{1} << slot;
   return true;
 }

@@ -7,8 +7,8 @@
 // by a constant, see kLinkedByDelta), maybe-null pointers with one id are null
 // together, packet pointers with one id share their variable part.
 //
-// Frame and State are plain values; State owns its frames through FramePool,
-// which recycles them, since paths are copied far more often than grown.
+// Paths are copied far more often than they grow. So the copies share what they
+// do not change: callers' frames whole, stacks by chunks of four slots.
 //
 // Threads: used by one Verifier, which belongs to one call of Verify.
 
@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/scratch.h"
 #include "verifier/scalar.h"
 
 namespace skep::verifier {
@@ -188,10 +189,56 @@ struct StackSlot {
 constexpr int SlotOf(int64_t off) { return static_cast<int>((-off - 1) / kSlotBytes); }
 constexpr size_t ByteOf(int64_t off) { return static_cast<size_t>(off) & (kSlotBytes - 1); }
 
+class StatePool;
+
+// Slots of a stack. States share chunks until one of them changes a slot.
+struct StackChunk {
+  static constexpr size_t kSlots = 4;
+  uint32_t users = 1;
+  std::array<StackSlot, kSlots> slots;
+};
+
+// The stack of a frame: [i] is r10 - 8 * (i + 1).
+//
+// A reference to a slot means what it did until Mutable is called for a slot
+// nearby, or the state is copied: then it may be another state's slot.
+class Stack {
+ public:
+  explicit Stack(StatePool& pool) : pool_(&pool) {}
+  Stack(const Stack& from);
+  Stack& operator=(const Stack&) = delete;
+  ~Stack();
+
+  size_t size() const { return size_; }
+  const StackSlot& operator[](size_t i) const {
+    return chunks_[i / StackChunk::kSlots]->slots[i % StackChunk::kSlots];
+  }
+  StackSlot& Mutable(size_t i) {
+    StackChunk*& chunk = chunks_[i / StackChunk::kSlots];
+    if (chunk->users != 1) Unshare(chunk);
+    return chunk->slots[i % StackChunk::kSlots];
+  }
+  // New slots were never written.
+  void Grow(size_t slots);
+  // Forgets the slots whose bit is not set.
+  void KeepOnly(uint64_t slots);
+
+ private:
+  size_t chunk_count() const { return (size_ + StackChunk::kSlots - 1) / StackChunk::kSlots; }
+  void Unshare(StackChunk*& chunk);
+
+  StatePool* pool_;
+  uint32_t size_ = 0;
+  std::array<StackChunk*, kMaxStack / kSlotBytes / StackChunk::kSlots> chunks_;
+};
+
 inline constexpr uint32_t kMainCallsite = 0xffffffff;
 
 struct Frame {
+  explicit Frame(StatePool& pool) : stack(pool) {}
+
   std::array<Register, 11> regs;
+  uint32_t users = 1;                 // states that share it
   uint32_t callsite = kMainCallsite;  // the call instruction, kMainCallsite in the outermost frame
   uint32_t subprogram = 0;
   bool in_callback = false;
@@ -200,13 +247,28 @@ struct Frame {
   // Callbacks: what they may return.
   int32_t callback_min = 0;
   int32_t callback_max = 1;
-  uint32_t async_entries = 0;    // entries into asynchronous callbacks that led here
-  uint32_t callback_depth = 0;   // rounds of the callback that it called followed so far
-  std::vector<StackSlot> stack;  // [i] is r10 - 8 * (i + 1)
+  uint32_t async_entries = 0;   // entries into asynchronous callbacks that led here
+  uint32_t callback_depth = 0;  // rounds of the callback that it called followed so far
+  Stack stack;
 
   Register& operator[](size_t i) { return regs[i]; }
   const Register& operator[](size_t i) const { return regs[i]; }
   int depth_bytes() const { return static_cast<int>(stack.size()) * kSlotBytes; }
+};
+
+// A frame of a state, shared with other states. Null where there is none.
+class FrameRef {
+ public:
+  FrameRef() = default;
+  FrameRef(const FrameRef&) = delete;
+  FrameRef& operator=(const FrameRef&) = delete;
+  const Frame& operator*() const { return *frame_; }
+  const Frame* operator->() const { return frame_; }
+  explicit operator bool() const { return frame_ != nullptr; }
+
+ private:
+  friend struct State;
+  Frame* frame_ = nullptr;
 };
 
 enum class ReferenceKind : uint8_t {
@@ -225,33 +287,6 @@ struct Reference {
   friend bool operator==(const Reference&, const Reference&) = default;
 };
 
-// Hands out frames and takes them back, with their stack memory, and counts the
-// bytes in use.
-class FramePool {
- public:
-  struct Return {
-    FramePool* pool = nullptr;
-    void operator()(Frame* frame) const { pool->Take(frame); }
-  };
-  using Ptr = std::unique_ptr<Frame, Return>;
-
-  FramePool() = default;
-  FramePool(const FramePool&) = delete;
-  FramePool& operator=(const FramePool&) = delete;
-  ~FramePool();
-
-  Ptr New();
-  Ptr Copy(const Frame& frame);
-  uint64_t bytes() const { return bytes_; }
-  void Grow(Frame& frame, size_t slots);
-
- private:
-  Ptr Recycled();
-  void Take(Frame* frame);
-  std::vector<std::unique_ptr<Frame>> free_;
-  uint64_t bytes_ = 0;
-};
-
 // A place in a Recording.
 struct RecordedPlace {
   uint32_t segment = 0;
@@ -259,6 +294,12 @@ struct RecordedPlace {
 };
 
 struct State;
+
+// Gives a state back to its pool.
+struct ReturnState {
+  void operator()(State* state) const;
+};
+using StatePtr = std::unique_ptr<State, ReturnState>;
 
 // Where a path stands, and how it came there from the state kept last on it.
 struct PathEnd {
@@ -275,7 +316,14 @@ struct PathEnd {
 };
 
 struct State : PathEnd {
-  std::array<FramePool::Ptr, kMaxFrames> frames;
+  explicit State(StatePool& p) : pool(p) {}
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  StatePool& pool;
+  // The current frame, frames[depth], is never shared.
+  std::array<FrameRef, kMaxFrames> frames;
   std::vector<Reference> refs;
   // Sections that are open, nested ones counted.
   uint32_t locks = 0;  // of refs, those that are locks
@@ -302,12 +350,76 @@ struct State : PathEnd {
   uint32_t hits = 0;
   uint32_t misses = 0;
 
-  Frame& frame() { return *frames[depth]; }
+  State* next = nullptr;  // kept before it among those that are compared with together
+
+  Frame& frame() { return *frames[depth].frame_; }
   const Frame& frame() const { return *frames[depth]; }
-  Register& reg(size_t i) { return frames[depth]->regs[i]; }
+  Register& reg(size_t i) { return frames[depth].frame_->regs[i]; }
   const Register& reg(size_t i) const { return frames[depth]->regs[i]; }
+  // A frame to change. References to what was in it may be another state's then.
+  Frame& MutableFrame(uint32_t i);
+  // A new frame, the current one.
+  Frame& PushFrame();
+  // The current frame ends; the one that called it is current.
+  void PopFrame();
   // Copies what describes the path: frames, references and position in it.
-  void CopyFrom(const State& from, FramePool& pool);
+  void CopyFrom(const State& from);
+
+ private:
+  void Drop(uint32_t i);
+};
+
+// Memory of the states of one verification: states, frames and chunks of stack
+// are handed out and taken back, with what is in use counted.
+class StatePool {
+ public:
+  explicit StatePool(base::Scratch& scratch) : scratch_(scratch) {}
+  StatePool(const StatePool&) = delete;
+  StatePool& operator=(const StatePool&) = delete;
+
+  StatePtr NewState() { return StatePtr(states_.New(scratch_, *this)); }
+  // Bytes of frames and stacks in use.
+  uint64_t bytes() const {
+    return frames_.in_use * sizeof(Frame) + chunks_.in_use * sizeof(StackChunk);
+  }
+
+ private:
+  friend class Stack;
+  friend struct State;
+  friend struct ReturnState;
+  // Objects of one type; those taken back are handed out again.
+  template <class T>
+  struct Recycler {
+    struct Free {
+      Free* next;
+    };
+    static_assert(sizeof(T) >= sizeof(Free));
+    Free* free = nullptr;
+    uint64_t in_use = 0;
+
+    template <class... Args>
+    T* New(base::Scratch& scratch, Args&&... args) {
+      ++in_use;
+      void* memory = free;
+      if (memory != nullptr) {
+        free = free->next;
+      } else {
+        memory = scratch.Take(sizeof(T));
+      }
+      return new (memory) T(std::forward<Args>(args)...);
+    }
+    void Delete(T* object) {
+      --in_use;
+      object->~T();
+      free = new (object) Free{free};
+    }
+  };
+
+  base::Scratch& scratch_;
+  Recycler<State> states_;
+  Recycler<Frame> frames_;
+  Recycler<StackChunk> chunks_;
+  StackChunk empty_;  // stands for all chunks that were never written
 };
 
 // The current function was entered by the same chain of calls.
@@ -319,14 +431,23 @@ inline bool SameCallsites(const State& a, const State& b) {
   return true;
 }
 
-// Calls f(Register&) for each register and each spilled register of all frames.
-template <class F>
-void ForEachRegister(State& state, F&& f) {
-  for (uint32_t i = 0; i <= state.depth; ++i) {
-    Frame& frame = *state.frames[i];
-    for (Register& r : frame.regs) f(r);
-    for (StackSlot& slot : frame.stack) {
-      if (slot.IsSpill()) f(slot.reg);
+// Calls change(Register&) for each register and each spilled register of all
+// frames for which wanted(const Register&) holds.
+template <class Wanted, class Change>
+void ChangeRegisters(State& state, Wanted&& wanted, Change&& change) {
+  for (uint32_t f = 0; f <= state.depth; ++f) {
+    const Frame* frame = &*state.frames[f];
+    for (size_t i = 0; i < frame->regs.size(); ++i) {
+      if (!wanted(frame->regs[i])) continue;
+      Frame& changed = state.MutableFrame(f);
+      change(changed.regs[i]);
+      frame = &changed;
+    }
+    for (size_t i = 0; i < frame->stack.size(); ++i) {
+      if (!frame->stack[i].IsSpill() || !wanted(frame->stack[i].reg)) continue;
+      Frame& changed = state.MutableFrame(f);
+      change(changed.stack.Mutable(i).reg);
+      frame = &changed;
     }
   }
 }

@@ -14,8 +14,9 @@ namespace {
 
 class Examiner {
  public:
-  Examiner(const Program& program, const Environment& environment, const VerifyOptions& options)
-      : program_(program), environment_(environment), options_(options) {}
+  Examiner(const Program& program, const Environment& environment, const VerifyOptions& options,
+           std::pmr::memory_resource& memory)
+      : program_(program), environment_(environment), options_(options), out_(memory) {}
 
   Structure Run() {
     if (DecodeAll() && FindSubprograms() && CheckMapReferences() && CheckJumps() &&
@@ -94,13 +95,22 @@ class Examiner {
         return Fail(FindingCode::kUnprivilegedCall, static_cast<uint32_t>(i), {});
       }
       const auto id = static_cast<uint32_t>(at(i).insn.imm);
-      at(i).kfunc = FindKfuncById(program_.data().target_btf.get(), id);
-      if (at(i).kfunc == nullptr) continue;
+      const KfuncSpec* spec = FindKfuncById(program_.data().target_btf.get(), id);
+      if (spec == nullptr) continue;
+      at(i).kfunc = IndexOf(*spec);
       const KfuncPrototype prototype =
           ReadKfuncPrototype(*program_.data().target_btf, id, program_.type());
       at(i).kfunc_arguments = static_cast<uint8_t>(std::min(prototype.argument_count, 5u));
     }
     return true;
+  }
+
+  uint16_t IndexOf(const KfuncSpec& spec) {
+    auto& known = out_.kfuncs;
+    const auto it = std::find(known.begin(), known.end(), &spec);
+    const auto index = static_cast<uint16_t>(it - known.begin());
+    if (it == known.end()) known.push_back(&spec);
+    return index;
   }
 
   bool TakeExceptionCallback() {
@@ -208,13 +218,12 @@ class Examiner {
       if (helper != nullptr && (helper->flags & kHelperCallsBack) != 0) {
         info.prune_point = info.jump_point = info.checkpoint = info.calls_back = true;
       }
-    } else if (info.kfunc != nullptr) {
-      VisitKfunc(info, sub);
+    } else if (const KfuncSpec* kfunc = out_.KfuncOf(i); kfunc != nullptr) {
+      VisitKfunc(*kfunc, info, sub);
     }
   }
 
-  static void VisitKfunc(InsnInfo& info, SubprogramInfo& sub) {
-    const KfuncSpec& kfunc = *info.kfunc;
+  static void VisitKfunc(const KfuncSpec& kfunc, InsnInfo& info, SubprogramInfo& sub) {
     if (kfunc.Has(kfunc::kSleepable)) sub.might_sleep = true;
     if (kfunc.Has(kfunc::kMovesPacket)) sub.changes_packet = true;
     if (kfunc.Has(kfunc::kIterNext)) {
@@ -353,8 +362,8 @@ int Structure::SubprogramAt(int64_t slot) const {
 }
 
 Structure Examine(const Program& program, const Environment& environment,
-                  const VerifyOptions& options) {
-  return Examiner(program, environment, options).Run();
+                  const VerifyOptions& options, std::pmr::memory_resource& memory) {
+  return Examiner(program, environment, options, memory).Run();
 }
 
 }  // namespace skep::verifier

@@ -10,6 +10,7 @@
 #define SKEP_VERIFIER_STRUCTURE_H_
 
 #include <cstdint>
+#include <memory_resource>
 #include <string>
 #include <vector>
 
@@ -30,18 +31,18 @@ struct InsnInfo {
   uint16_t live_before = 0;  // registers that are read later; bit 10 unused
   uint16_t subprogram = 0;
   uint32_t loop = 0;         // the strongly connected component, if it is a loop; 0 for none
-  bool prune_point = false;  // states are compared here
-  bool jump_point = false;   // may follow another than the slot before it
-  bool checkpoint = false;   // a state is always kept here
-  bool calls_back = false;   // a helper that calls a subprogram at once
-  bool only_callback_repeats = false;  // and no jump leads back to it
+  uint16_t kfunc = 0;  // the known kernel function that it calls: Structure::kfuncs; 0 for none
+  uint8_t kfunc_arguments = 5;  // how many registers that reads
+  bool prune_point : 1 = false;  // states are compared here
+  bool jump_point : 1 = false;   // may follow another than the slot before it
+  bool checkpoint : 1 = false;   // a state is always kept here
+  bool calls_back : 1 = false;   // a helper that calls a subprogram at once
+  bool only_callback_repeats : 1 = false;  // and no jump leads back to it
   // An iterator's next call; a prune point, jump point and checkpoint too. Its
   // loop ends by comparison (Verifier::ForkIteration).
-  bool iterator_next = false;
-  // The kernel function it calls, if that is known, and how many registers it reads.
-  const KfuncSpec* kfunc = nullptr;
-  uint8_t kfunc_arguments = 5;
+  bool iterator_next : 1 = false;
 };
+static_assert(sizeof(InsnInfo) <= 40);
 
 struct SubprogramInfo {
   uint32_t start = 0;
@@ -60,7 +61,10 @@ struct SubprogramInfo {
 };
 
 struct Structure {
-  std::vector<InsnInfo> insns;
+  explicit Structure(std::pmr::memory_resource& memory) : insns(&memory) {}
+
+  std::pmr::vector<InsnInfo> insns;
+  std::vector<const KfuncSpec*> kfuncs{nullptr};
   std::vector<SubprogramInfo> subprograms;
   uint32_t exception_callback = 0;  // the subprogram that runs after bpf_throw; 0: the default
 
@@ -71,11 +75,14 @@ struct Structure {
 
   // The subprogram that starts at `slot`, or -1.
   int SubprogramAt(int64_t slot) const;
+  // Null if the instruction calls no known kernel function.
+  const KfuncSpec* KfuncOf(size_t insn) const { return kfuncs[insns[insn].kfunc]; }
 };
 
 // Examines `program`. `helpers` tells which calls change packet data or call back.
+// The tables are made of `memory`.
 Structure Examine(const Program& program, const Environment& environment,
-                  const VerifyOptions& options);
+                  const VerifyOptions& options, std::pmr::memory_resource& memory);
 
 // Some helper with this id, whatever program class it is for; null if there is
 // none. All prototypes of one id have the same flags and argument registers.

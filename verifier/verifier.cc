@@ -76,7 +76,7 @@ Verifier::Verifier(const Program& program, const Environment& environment,
       keep_all_states_((program.data().flags & kProgTestStateFreq) != 0),
       log_(options.log_level, options.log_limit) {}
 
-Verifier::~Verifier() = default;
+Verifier::~Verifier() { RetireKept(); }
 
 bool Verifier::Reject(FindingCode code, Args args) {
   return RejectWithText(code, FillIn(RowOf(code).text, args));
@@ -178,11 +178,10 @@ bool Verifier::CheckMaps() {
 }
 
 bool Verifier::SetUpEntry(uint32_t subprogram) {
-  current_ = std::make_unique<State>();
+  current_ = pool_.NewState();
   State& s = state();
-  s.frames[0] = pool_.New();
+  Frame& frame = s.PushFrame();
   s.sleepable = program_.data().sleepable;
-  Frame& frame = *s.frames[0];
   frame.subprogram = subprogram;
   frame.regs[10] = Register::Pointer(RegKind::kStack);
   s.first_insn = structure_.subprograms[subprogram].start;
@@ -230,7 +229,7 @@ bool Verifier::Run() {
   const ProgramData& data = program_.data();
   type_ = environment_.FindProgramType(data.type, data.expected_attach_type);
   if (!CheckProgramType()) return false;
-  structure_ = Examine(program_, environment_, options_);
+  structure_ = Examine(program_, environment_, options_, scratch_);
   if (structure_.failed != FindingCode::kNone) {
     insn_ = structure_.failed_at;
     return RejectWithText(structure_.failed, structure_.message);

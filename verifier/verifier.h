@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -24,6 +25,7 @@
 
 #include "skep/verify.h"
 
+#include "base/scratch.h"
 #include "model/facts.h"
 #include "verifier/btf_walk.h"
 #include "verifier/findings.h"
@@ -64,6 +66,7 @@ struct CallInfo {
   SpecialField field;                // kKptr: the field
   uint32_t dynptr = 0;               // dynptr_data: the id and the reference of the dynptr
   uint32_t dynptr_ref = 0;
+  uint32_t tail_call_index = model::kUnknownIndex;
   bool moves_packet = false;  // packet pointers are invalid afterwards
   // kPercpuBtfId: what it points to.
   uint32_t pointee_btf = 0;
@@ -144,7 +147,7 @@ struct LoopVisit {
   const State* entry = nullptr;  // the first state kept in it; null when finished
   bool only_callback = false;    // what repeats is a callback alone
   std::vector<BackEdge> back_edges;
-  std::vector<std::unique_ptr<State>> evicted;  // that back edges may pass through
+  std::vector<StatePtr> evicted;  // that back edges may pass through
 };
 
 // Which id of one state stands for which id of another, while two are compared.
@@ -203,23 +206,23 @@ class Verifier {
   // What paths have shown about an instruction.
   struct InsnNotes {
     model::InsnFact fact;
-    bool has_access = false;
     RegKind access_kind = RegKind::kNotInit;  // of the pointer, to find mixed ones
+    bool has_access : 1 = false;
+    bool taken : 1 = false;
+    bool fell_through : 1 = false;
+    bool has_map : 1 = false;
+    bool has_index : 1 = false;
+    bool maybe_null_seen : 1 = false;
+    bool looked_up : 1 = false;  // a lookup gave a value on some path
+    bool loop_seen : 1 = false;  // a call of bpf_loop
     uint16_t access_flags = 0;
-    bool taken = false;
-    bool fell_through = false;
-    bool has_map = false;
-    bool has_index = false;
-    bool maybe_null_seen = false;
-    bool looked_up = false;                           // a lookup gave a value on some path
-    bool loop_seen = false;                           // a call of bpf_loop
-    uint64_t tail_call_index = model::kUnknownIndex;  // of the path followed now
   };
+  static_assert(sizeof(InsnNotes) <= 24);
   // A visit in two containers, with what they add.
   static constexpr uint64_t kVisitBytes = sizeof(LoopVisit) + 2 * sizeof(LoopPlace);
   enum class Visit : uint8_t { kNew, kSeen, kRefused };
   struct Pending {
-    std::unique_ptr<State> state;
+    StatePtr state;
     uint32_t insn;
     int64_t previous;
     size_t log_position;
@@ -253,7 +256,7 @@ class Verifier {
   bool StepWideLoad(const DecodedInsn& insn);
   bool StepCall(const DecodedInsn& insn, bool* path_ends);
   bool StepExit(bool* path_ends);
-  State* PutAside(std::unique_ptr<State> other, uint32_t insn, int64_t previous);
+  State* PutAside(StatePtr other, uint32_t insn, int64_t previous);
   State* PushPath(uint32_t insn, uint32_t previous);
   State* PushFresh(uint32_t insn);
   bool PopPath();
@@ -269,7 +272,8 @@ class Verifier {
   // ---- prune.cc: states that cover others
   Visit VisitPrunePoint();
   Visit Covered(State& by);
-  void Retire(std::unique_ptr<State> kept);
+  void Retire(StatePtr kept);
+  void RetireKept();
   bool SameHeld(const State& old_state, const State& current);
   bool ComesRound(const State& old_state);
   bool IsInfiniteLoop(const State& old_state);
@@ -315,7 +319,7 @@ class Verifier {
   bool IteratorIsActive() const;
   bool RoundsDiffer(const State& old_state, const State& current) const;
   void DropEvicted(State& s);
-  void Evict(std::unique_ptr<State> s);
+  void Evict(StatePtr s);
 
   // ---- precision.cc
   bool MarkPrecise(int reg);
@@ -327,7 +331,6 @@ class Verifier {
   bool MarkRequested(State& state, PrecisionRequest& request);
   void SyncLinked(const HistoryEntry* entry, PrecisionRequest& request) const;
   bool MarkAllPrecise(const PathEnd& end);
-  void ForgetPrecision(State& state);
 
   // ---- alu.cc
   bool StepAlu(const DecodedInsn& insn);
@@ -415,13 +418,13 @@ class Verifier {
   // ---- memory_stack.cc
   bool CheckStackBounds(int reg, int64_t off, int64_t size, Access access);
   bool AccessStack(int reg, int64_t off, int size, Access access, int value_reg);
-  bool ReadStackFixed(Frame& frame, int64_t off, int size, int dst);
+  bool ReadStackFixed(uint32_t frame, int64_t off, int size, int dst);
   bool ReadStackVariable(int reg, int64_t off, int size, int dst);
-  bool WriteStackFixed(Frame& frame, uint32_t frame_index, int64_t off, int size, int value_reg);
+  bool WriteStackFixed(uint32_t frame, int64_t off, int size, int value_reg);
   bool WriteStackVariable(int reg, int64_t off, int size, int value_reg);
   bool CheckStackArgument(int reg, int64_t off, int64_t size, bool zero_allowed, Access access,
                           CallInfo* call);
-  void SetFromBytes(Frame& frame, int64_t low, int64_t high, int dst);
+  void SetFromBytes(const Frame& frame, int64_t low, int64_t high, int dst);
   void SaveRegister(Frame& frame, int64_t off, const Register& reg, int size);
 
   // ---- calls_helper.cc, calls_arguments.cc
@@ -583,7 +586,7 @@ class Verifier {
   bool SetNewObject(const KfuncCall& call);
 
   // ---- iterators.cc
-  Register& IteratorOf(State& s, const KfuncCall& call) const;
+  const Register& IteratorOf(const State& s, const KfuncCall& call) const;
   bool FindStackObject(int number, uint32_t count, std::string_view what, uint32_t* slot,
                        bool* allocated);
   bool CheckKfuncIterator(uint32_t index, const KfuncArg& arg, KfuncCall& call);
@@ -638,6 +641,10 @@ class Verifier {
   const InsnInfo& info(uint32_t i) const { return structure_.insns[i]; }
   void TouchSlot(uint32_t frame, int64_t off);
 
+  // Behind all that lives in their memory, so that they outlive it.
+  base::Scratch scratch_;
+  StatePool pool_{scratch_};
+
   const Program& program_;
   const Environment& environment_;
   const VerifyOptions& options_;
@@ -653,22 +660,22 @@ class Verifier {
     uint32_t stub = 0;  // kFuncProto of the kernel's own function for a member; 0 if none
   };
   Target target_;
-  Structure structure_;
+  Structure structure_{scratch_};
   std::vector<const MapSpec*> maps_;             // the program's, then inner maps met on the way
   std::vector<FieldRecord> records_;             // by map
   const MapSpec* arena_ = nullptr;               // the program's, if it has one
   std::unique_ptr<LocalRecords> local_records_;  // when asked for
   std::vector<std::pair<std::string, uint32_t>> target_structs_;  // looked up before
-  std::vector<InsnNotes> notes_;
+  std::pmr::vector<InsnNotes> notes_{&scratch_};
   std::vector<std::unique_ptr<GlobalPrototype>> prototypes_;    // by subprogram, when asked for
   std::map<uint32_t, std::unique_ptr<KfuncPrototype>> kfuncs_;  // by BTF id, when called
 
-  FramePool pool_;
-  std::unique_ptr<State> current_;
-  std::vector<Pending> pending_;
-  std::vector<std::vector<std::unique_ptr<State>>> kept_;  // by BucketOf
-  std::vector<std::unique_ptr<State>> evicted_;
-  std::vector<HistoryEntry> history_;
+  StatePtr current_;
+  std::pmr::vector<Pending> pending_{&scratch_};
+  // By BucketOf; State::next leads to older ones. Owned.
+  std::pmr::vector<State*> kept_{&scratch_};
+  std::vector<StatePtr> evicted_;
+  std::pmr::vector<HistoryEntry> history_{&scratch_};
   bool history_open_ = false;  // the current instruction has an entry already
   IdMap ids_;
   std::unique_ptr<Recording> recording_;  // null unless asked for

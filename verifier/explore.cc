@@ -123,6 +123,7 @@ bool Verifier::PopPath() {
   // Only back edges lead into the history of paths that have ended.
   if (back_edges_ == 0) history_.resize(next.history_size);
   current_ = std::move(next.state);
+  last_marked_ = {};
   insn_ = next.insn;
   previous_insn_ = next.previous;
   if (recording_ != nullptr) recording_->Resume(next.segment);
@@ -150,6 +151,7 @@ bool Verifier::Explore(uint32_t subprogram) {
   previous_insn_ = -1;
   print_full_state_ = true;
   changes_.Clear();
+  last_marked_ = {};
   for (;;) {
     history_open_ = false;
     ++processed_;

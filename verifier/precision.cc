@@ -35,10 +35,16 @@ bool PrecisionRequest::Empty() const {
 
 bool Verifier::MarkPrecise(int number) {
   if (!bpf_capable() || !reg(number).IsScalar()) return true;
+  const PathEnd& here = state();
+  const auto wanted = static_cast<uint16_t>(1u << number);
+  const bool again = last_marked_.IsAt(here, insn_);
+  if (again && (last_marked_.regs & wanted) != 0) return true;
   PrecisionRequest request;
-  request.frame = state().depth;
+  request.frame = here.depth;
   request.SetReg(number);
-  Backtrack(state(), request);
+  Backtrack(here, request);
+  const auto before = again ? last_marked_.regs : uint16_t{0};
+  last_marked_ = {here.history, insn_, here.depth, static_cast<uint16_t>(before | wanted)};
   return true;
 }
 
@@ -93,6 +99,18 @@ bool Verifier::MarkRequested(State& s, PrecisionRequest& request) {
   return changed;
 }
 
+// The walk has come to where another one began that wanted as much. The marks
+// that follow from there are made: on this path nothing is forgotten.
+bool Verifier::WasMarkedAt(uint32_t history, int64_t at, const PrecisionRequest& request) const {
+  if (history != last_marked_.history || at != int64_t{last_marked_.insn}) return false;
+  if (request.frame != last_marked_.frame) return false;
+  for (uint32_t f = 0; f <= request.frame; ++f) {
+    const uint16_t marked = f == request.frame ? last_marked_.regs : uint16_t{0};
+    if (request.slots[f] != 0 || (request.regs[f] & ~marked) != 0) return false;
+  }
+  return true;
+}
+
 // Walks back from `end`, before the instruction there. Returns true if a kept
 // state has got a new mark.
 bool Verifier::Backtrack(const PathEnd& end, PrecisionRequest request) {
@@ -120,7 +138,7 @@ bool Verifier::Backtrack(const PathEnd& end, PrecisionRequest request) {
         return MarkAllPrecise(end) || changed;
       }
       skip = false;
-      if (request.Empty()) return changed;
+      if (request.Empty() || WasMarkedAt(history, at, request)) return changed;
       next = at;
       if (at == first) {
         if (history == s->history_start) break;
@@ -153,13 +171,17 @@ Verifier::BacktrackResult Verifier::BacktrackInsn(uint32_t at, int64_t next,
                                                   PrecisionRequest& request) {
   const DecodedInsn& insn = info(at).insn;
   const OpInfo& op = Info(insn.op);
+  const OpClass op_class = ClassOf(op.kind);
+  // Most instructions write a register that is not wanted.
+  const bool only_dst = op_class == OpClass::kAlu || op_class == OpClass::kLoad;
+  if (entry == nullptr && only_dst && !request.HasReg(insn.dst)) return BacktrackResult::kOk;
   SyncLinked(entry, request);
   const bool on_stack = entry != nullptr && (entry->flags & kHistoryStackAccess) != 0;
   const uint32_t slot = on_stack ? entry->flags >> kHistorySlotShift & kHistorySlotMask : 0;
   const uint32_t slot_frame = on_stack ? entry->flags & kHistoryFrameMask : 0;
   const auto want_slot = [&] { request.slots[slot_frame] |= uint64_t{1} << slot; };
 
-  switch (ClassOf(op.kind)) {
+  switch (op_class) {
     case OpClass::kAlu: {
       if (!request.HasReg(insn.dst)) return BacktrackResult::kOk;
       const bool is_move = !op.Has(kReadsDst);

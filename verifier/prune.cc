@@ -225,12 +225,18 @@ bool Verifier::StatesEqual(const State& old_state, const State& current, Compare
 }
 
 // A quick look before the exact comparison.
-bool Verifier::StatesMaybeLoop(const State& old_state, const State& current) const {
+bool Verifier::StatesMaybeLoop(const State& old_state, const State& current) {
   if (old_state.depth != current.depth) return false;
-  for (size_t i = 0; i < 11; ++i) {
+  const auto same = [&](size_t i) {
     const Register& a = old_state.reg(i);
     const Register& b = current.reg(i);
-    if (!SameShape(a, b) || a.id != b.id || a.ref_id != b.ref_id || !(a.var == b.var)) {
+    return a.var == b.var && SameShape(a, b) && a.id == b.id && a.ref_id == b.ref_id;
+  };
+  // What differed the last time is likely to differ again: a loop's counter.
+  if (!same(last_difference_)) return false;
+  for (size_t i = 0; i < 11; ++i) {
+    if (!same(i)) {
+      last_difference_ = i;
       return false;
     }
   }
@@ -351,9 +357,10 @@ bool Verifier::IsInfiniteLoop(const State& old_state) {
       old_state.frame().async_entries != current.frame().async_entries) {
     return false;
   }
-  return !here.calls_back && !here.iterator_next && StatesMaybeLoop(old_state, current) &&
+  return !here.calls_back && !here.iterator_next &&
          old_state.may_goto_depth == current.may_goto_depth &&
          old_state.callback_depth == current.callback_depth &&
+         StatesMaybeLoop(old_state, current) &&
          StatesEqual(old_state, current, Compare::kExact) && !RoundsDiffer(old_state, current);
 }
 

@@ -95,6 +95,7 @@ struct BasicScalar {
   constexpr bool Empty() const { return wide.Empty() || low.Empty(); }
   bool BoundsFromBits();
   void NormalizeMember();
+  bool NormalizeSmall();
   void ZeroExtendLow();
 };
 

@@ -98,6 +98,39 @@ bool BasicScalar<kBits>::BitsFromBounds() {
   return true;
 }
 
+// Normalize for numbers whose upper half is zero and whose lower half is not
+// negative, after BoundsFromBits: all four readings are then one range. What the
+// rounds of Normalize come to, at once.
+//
+// Sound because: such a number is the same in all readings, so that it lies in
+// the intersection of their ranges; then as BitsFromBounds and BoundsFromBits.
+template <int kBits>
+bool BasicScalar<kBits>::NormalizeSmall() {
+  const auto least = std::max({wide.smin, Signed{low.smin}, Signed{0}});
+  const auto greatest = std::min(wide.smax, Signed{low.smax});
+  if (greatest < least) return false;
+  Unsigned first = std::max({wide.umin, Unsigned{low.umin}, static_cast<Unsigned>(least)});
+  Unsigned last = std::min({wide.umax, Unsigned{low.umax}, static_cast<Unsigned>(greatest)});
+  if (first > last) return false;
+  const auto members = Intersect(bits, Bits::Range(first, last));
+  if (!members) return false;
+  bits = *members;
+  first = std::max(first, bits.Min());
+  last = std::min(last, bits.Max());
+  if (first > last) return false;
+  if (!bits.IsConst()) {
+    const Unsigned only = bits.Ceiling(first);
+    if (only > last) return false;
+    if (only == bits.Max() || bits.Ceiling(only + 1) > last) {
+      bits = Bits::Const(only);
+      first = last = only;
+    }
+  }
+  wide = Wide::Range(first, last);
+  low = Low::Range(Word<kHalf>::Wrap(first), Word<kHalf>::Wrap(last));
+  return true;
+}
+
 // Sound because: each step replaces one view by its intersection with what the
 // other views imply, so a value that all views contain stays in all of them.
 // Three rounds, as Linux; a round that changes nothing would repeat itself.
@@ -108,6 +141,7 @@ bool BasicScalar<kBits>::Normalize() {
   if (IsUnknown()) return true;  // very common, and nothing follows from it
   if (!BoundsFromBits()) return false;
   if (bits.IsConst()) return true;  // all bounds are that value now
+  if (wide.umax <= Word<kHalf>::kMax >> 1) return NormalizeSmall();
   for (int round = 0; round < 3; ++round) {
     const Wide wide_before = wide;
     const Low low_before = low;

@@ -285,7 +285,7 @@ class Verifier {
   bool StackCovers(const Frame& old_frame, const Frame& current, uint64_t read, Compare how);
   bool SlotCovers(const StackSlot& old_slot, const StackSlot* slot, Compare how);
   bool SpecialSlotCovers(const Register& old_reg, const Register& current);
-  bool StatesMaybeLoop(const State& old_state, const State& current) const;
+  bool StatesMaybeLoop(const State& old_state, const State& current);
   void Clean(State& state);
   void KeepWhatMatters(const State& kept, State& copy);
   void KeepState();
@@ -329,6 +329,7 @@ class Verifier {
                                 PrecisionRequest& request);
   BacktrackResult BacktrackReturn(int64_t next, PrecisionRequest& request);
   bool MarkRequested(State& state, PrecisionRequest& request);
+  bool WasMarkedAt(uint32_t history, int64_t at, const PrecisionRequest& request) const;
   void SyncLinked(const HistoryEntry* entry, PrecisionRequest& request) const;
   bool MarkAllPrecise(const PathEnd& end);
 
@@ -685,6 +686,20 @@ class Verifier {
   // Steps follow one run (lockstep.h): there are no kept states on its path to
   // mark, to widen towards or to compare with.
   bool lockstep_ = false;
+
+  // Where MarkPrecise walked back from last, and what it wanted there.
+  struct Marked {
+    uint32_t history = 0;
+    uint32_t insn = 0xffffffff;  // none
+    uint32_t frame = 0;
+    uint16_t regs = 0;
+    // No instruction is met twice between two entries of the history.
+    bool IsAt(const PathEnd& path, uint32_t at) const {
+      return history == path.history && insn == at && frame == path.depth;
+    }
+  };
+  Marked last_marked_;
+  size_t last_difference_ = 0;  // the register that told two states apart last
 
   uint32_t insn_ = 0;
   uint32_t next_insn_ = 0;  // where the current instruction leads

@@ -2,6 +2,7 @@
 #include "base/scratch.h"
 
 #include <cstdlib>
+#include <iterator>
 
 #include <sys/mman.h>
 
@@ -10,13 +11,13 @@
 namespace skep::base {
 namespace {
 
-constexpr size_t kFirst = size_t{32} << 10;
+constexpr size_t kSmall[] = {size_t{32} << 10, size_t{64} << 10};
 constexpr size_t kHuge = size_t{2} << 20;
 
 // `bytes`, a multiple of kHuge, aligned to kHuge; null if there are none.
 std::byte* MapHuge(size_t bytes) {
-  void* mapped = mmap(nullptr, bytes + kHuge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                      -1, 0);
+  void* mapped =
+      mmap(nullptr, bytes + kHuge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) return nullptr;
   auto* start = static_cast<std::byte*>(mapped);
   const size_t before = (kHuge - reinterpret_cast<uintptr_t>(start) % kHuge) % kHuge;
@@ -43,10 +44,11 @@ Scratch::~Scratch() {
 
 void* Scratch::TakeFromNewBlock(size_t bytes) {
   constexpr size_t kHead = (sizeof(Block) + kAlignment - 1) & ~(kAlignment - 1);
-  const bool first = blocks_ == nullptr && bytes <= kFirst - kHead;
-  size_t size = kFirst;
+  const bool small = small_blocks_ < std::size(kSmall) && bytes <= kSmall[small_blocks_] - kHead;
+  size_t size;
   std::byte* start;
-  if (first) {
+  if (small) {
+    size = kSmall[small_blocks_++];
     start = static_cast<std::byte*>(std::malloc(size));
   } else {
     SKEP_CHECK(bytes < SIZE_MAX / 2);
@@ -54,7 +56,7 @@ void* Scratch::TakeFromNewBlock(size_t bytes) {
     start = MapHuge(size);
   }
   SKEP_CHECK(start != nullptr);
-  blocks_ = new (start) Block{blocks_, first ? 0 : size};
+  blocks_ = new (start) Block{blocks_, small ? 0 : size};
   next_ = start + kHead + bytes;
   left_ = size - kHead - bytes;
   return start + kHead;

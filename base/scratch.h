@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scratch: memory of one job, given back all at once.
 //
-// Blocks grow: a small one comes from the heap, the others are 2 MiB each (or as
+// Blocks grow: two small ones come from the heap, the others are 2 MiB each (or as
 // large as one request), aligned so that Linux can back them with huge pages.
 // For a job that touches megabytes once, faults by the page would cost more than
 // the work: a huge page is one fault instead of 512.
@@ -55,12 +55,11 @@ class Scratch final : public std::pmr::memory_resource {
   void* TakeFromNewBlock(size_t bytes);
   void* do_allocate(size_t bytes, size_t alignment) override;
   void do_deallocate(void*, size_t, size_t) override {}
-  bool do_is_equal(const memory_resource& other) const noexcept override {
-    return this == &other;
-  }
+  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
 
   std::byte* next_ = nullptr;
   size_t left_ = 0;
+  size_t small_blocks_ = 0;
   Block* blocks_ = nullptr;
 };
 

@@ -45,9 +45,11 @@ std::string Reason(std::string_view log, int error) {
   return std::strerror(error);
 }
 
-uint64_t Processed(const std::string& log) {
-  const size_t at = log.rfind("processed ");
-  return at == std::string::npos ? 0 : std::strtoull(log.c_str() + at + 10, nullptr, 10);
+// The last number in the log that follows `before`.
+std::optional<uint64_t> NumberAfter(std::string_view before, const std::string& log) {
+  const size_t at = log.rfind(before);
+  if (at == std::string::npos) return std::nullopt;
+  return std::strtoull(log.c_str() + at + before.size(), nullptr, 10);
 }
 
 class KernelProgram final : public BackendProgram {
@@ -226,7 +228,8 @@ class KernelInstance final : public BackendInstance {
     if ((result == -EPERM && log.empty()) || result == -ENOSYS) {
       return SystemError(Command::kProgLoad, -result);
     }
-    out.verdict.processed = Processed(log);
+    out.verdict.processed = NumberAfter("processed ", log).value_or(0);
+    out.verdict.time_us = NumberAfter("verification time ", log);
     out.verdict.accepted = result >= 0;
     if (result < 0) {
       out.verdict.sys_errno = -result;

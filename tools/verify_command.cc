@@ -28,6 +28,7 @@ struct VerifyCommandOptions {
   std::string type;
   std::string backend = "skep";
   uint32_t log = 0;
+  uint32_t rounds = 1;
   bool unprivileged = false;
   bool strict_alignment = false;
   bool explain = false;
@@ -38,6 +39,7 @@ struct KernelVerdict {
   std::string verdict;  // accept, reject or error
   std::string message;
   uint64_t processed = 0;
+  std::optional<uint64_t> time_us;  // if --rounds asks for it
   std::string log;
   // Beside ours: where the logs part, or why they were not compared.
   std::optional<LogDifference> difference;
@@ -152,6 +154,35 @@ Result<void> CompareSteps(KernelJudge& judge, const VerifyRun& run,
   return {};
 }
 
+// Median of what was measured; not empty.
+uint64_t Median(std::vector<uint64_t> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// Judges it again and again, here and by the kernel in turn, so that both meet
+// the same machine, and keeps the median times.
+Result<void> TimeRounds(KernelJudge* judge, const VerifyRun& run,
+                        const VerifyCommandOptions& options, Verdict& out) {
+  if (options.rounds == 1 || !out.program) return {};
+  BackendLoadOptions load;
+  load.log_level = 4;  // its summary alone, which has the time
+  load.strict_alignment = options.strict_alignment;
+  std::vector<uint64_t> ours, kernels;
+  for (uint32_t round = 0; round < options.rounds; ++round) {
+    if (options.backend != "kernel") {
+      ours.push_back(run.Report(*out.program, options.log).statistics.time_us);
+    }
+    if (judge == nullptr || out.kernel->verdict == "error") continue;
+    SKEP_TRY(const BackendVerdict judged, judge->Judge(*out.program, load));
+    if (judged.time_us) kernels.push_back(*judged.time_us);
+  }
+  if (!ours.empty()) out.report.statistics.time_us = Median(ours);
+  if (!kernels.empty()) out.kernel->time_us = Median(kernels);
+  return {};
+}
+
 // As the only judge, the kernel fills the fields that are ours otherwise.
 void TakeKernelVerdict(Verdict& out) {
   out.verdict = out.kernel->verdict;
@@ -194,11 +225,13 @@ Json ToJson(const Verdict& verdict, const VerifyCommandOptions& options) {
   json["time_us"] = report.statistics.time_us;
   if (verdict.kernel && !both) {  // it does not say
     for (const char* field : {"states", "peak_states", "stack", "time_us"}) json[field] = nullptr;
+    if (verdict.kernel->time_us) json["time_us"] = *verdict.kernel->time_us;
   }
   if (both) {
     json["kernel"] = {{"verdict", verdict.kernel->verdict},
                       {"message", verdict.kernel->message},
                       {"processed", verdict.kernel->processed}};
+    if (verdict.kernel->time_us) json["kernel"]["time_us"] = *verdict.kernel->time_us;
     const std::optional<LogDifference>& parts = verdict.kernel->difference;
     json["kernel"]["parts"] = parts ? Json{{"step", parts->step},
                                            {"insn", parts->insn},
@@ -227,7 +260,8 @@ std::string KernelText(const KernelVerdict& kernel) {
   std::string out = "kernel: ";
   if (kernel.verdict == "accept") {
     out +=
-        Green("accepted") + ", " + std::to_string(kernel.processed) + " instructions walked over\n";
+        Green("accepted") + ", " + std::to_string(kernel.processed) + " instructions walked over";
+    out += kernel.time_us ? " in " + std::to_string(*kernel.time_us) + " us\n" : "\n";
   } else {
     out +=
         Red(kernel.verdict == "reject" ? "rejected" : "not judged") + ": " + kernel.message + "\n";
@@ -320,6 +354,9 @@ int VerifyCommand(const VerifyCommandOptions& options) {
       if (kernel_only) TakeKernelVerdict(*verdict);
       good = good && verdict->kernel->verdict == "accept";
     }
+    if (auto timed = TimeRounds(judge ? &*judge : nullptr, run, options, *verdict); !timed) {
+      return Fail(timed.error());
+    }
     good = good && verdict->verdict == "accept";
     all.push_back(ToJson(*verdict, options));
     text += ToText(*verdict, kernel_only, options.explain);
@@ -357,6 +394,9 @@ void AddVerify(CLI::App& app, int& status) {
   verify->add_flag("--unprivileged", options->unprivileged, "The rules for untrusted programs");
   verify->add_flag("--strict-alignment", options->strict_alignment,
                    "Refuse accesses that are not aligned");
+  verify->add_option("--rounds", options->rounds, "Judge so many times and give the median time")
+      ->check(CLI::Range(1u, 100'000u))
+      ->capture_default_str();
   verify->add_flag("--json", options->json, "Machine output on standard output");
   verify->footer(
       "Examples:\n"
@@ -364,6 +404,7 @@ void AddVerify(CLI::App& app, int& status) {
       "  skep verify filter.bpf.o -p filter --log 2\n"
       "  skep verify filter.bpf.o -p filter --explain\n"
       "  skep verify filter.bpf.o --backend both\n"
+      "  skep verify filter.bpf.o --backend both --rounds 11\n"
       "  skep verify filter.bpf.o --json | jq '.[].verdict'\n");
   verify->callback([options, &status] { status = VerifyCommand(*options); });
 }

@@ -171,8 +171,8 @@ bool Verifier::StepArithmetic(const DecodedInsn& insn) {
   if (!CheckDestination(insn.dst)) return false;
 
   Register& dst = reg(insn.dst);
-  const Register src =
-      has_src ? reg(insn.src) : Register::Number(static_cast<uint64_t>(int64_t{insn.imm}));
+  if (!has_src) immediate_.var = Scalar::Const(static_cast<uint64_t>(int64_t{insn.imm}));
+  const Register& src = has_src ? reg(insn.src) : immediate_;
   // Any arithmetic is allowed: the result is kept inside the arena.
   if (dst.kind == RegKind::kArena) {
     notes_[insn_].fact.access = model::AccessKind::kArena;
@@ -187,13 +187,13 @@ bool Verifier::StepArithmetic(const DecodedInsn& insn) {
   }
   if (src.IsPointer()) {
     if (!MarkPrecise(insn.dst)) return false;
-    const Register offset = dst;
-    return PointerArithmetic(insn, src, offset);
+    const Register pointer = src, offset = dst;
+    return PointerArithmetic(insn, pointer, offset);
   }
   if (dst.IsPointer()) {
     if (has_src && !MarkPrecise(insn.src)) return false;
-    const Register pointer = dst;
-    return PointerArithmetic(insn, pointer, src);
+    const Register pointer = dst, offset = src;
+    return PointerArithmetic(insn, pointer, offset);
   }
   if (!SplitScalar(insn, src)) return false;
   const bool fits_low = dst.var.wide.umax <= ~uint32_t{0};

@@ -169,8 +169,8 @@ bool Verifier::CheckArgument(const HelperSpec& helper, int index, CallInfo& call
   if (arg.kind == ArgKind::kAnything) {
     if (LeaksPointer(number)) return Reject(FindingCode::kLeakIntoHelper, {number});
     if (helper.id == kTailCall && number == 3) {
-      const bool known = r.IsScalar() && r.var.bits.IsConst() &&
-                         r.var.value() < model::kUnknownIndex;
+      const bool known =
+          r.IsScalar() && r.var.bits.IsConst() && r.var.value() < model::kUnknownIndex;
       if (known) call.tail_call_index = static_cast<uint32_t>(r.var.value());
     }
     return true;

@@ -148,14 +148,14 @@ bool Verifier::WriteStackVariable(int number, int64_t off, int size, int value_r
   const DecodedInsn& insn = info(insn_).insn;
   const bool zero = value_reg >= 0 ? reg(value_reg).IsNullConstant()
                                    : Info(insn.op).operands == Operands::kMemImm && insn.imm == 0;
-  for (int64_t i = low; i < high; ++i) {
-    if (!DestroyDynptr(pointer.frame, static_cast<size_t>(SlotOf(i)))) return false;
+  for (int slot = SlotOf(high - 1); slot <= SlotOf(low); ++slot) {
+    if (!DestroyDynptr(pointer.frame, static_cast<size_t>(slot))) return false;
+    changes_.slots[pointer.frame] |= SlotBit(slot);
   }
   bool zero_used = false;
   for (int64_t i = low; i < high; ++i) {
     StackSlot& slot = frame.stack.Mutable(static_cast<size_t>(SlotOf(i)));
     StackByte& byte = slot.bytes[ByteOf(i)];
-    TouchSlot(pointer.frame, i);
     // The write may miss this byte: what was there must not become readable.
     if (!allow_ptr_leaks() && byte != StackByte::kMisc && byte != StackByte::kZero) {
       return Reject(FindingCode::kVarWriteOverPointer, {insn_, i});
@@ -164,7 +164,7 @@ bool Verifier::WriteStackVariable(int number, int64_t off, int size, int value_r
       zero_used = true;
       continue;
     }
-    slot.Scrub();
+    if (slot.IsSpill() || slot.IsSpecial()) slot.Scrub();
     const bool stays_zero = zero && byte == StackByte::kZero;
     zero_used = zero_used || stays_zero;
     byte = stays_zero ? StackByte::kZero : StackByte::kMisc;
@@ -283,7 +283,6 @@ bool Verifier::CheckStackArgument(int number, int64_t off, int64_t size, bool ze
     const auto index = static_cast<size_t>(SlotOf(i));
     const StackSlot& slot = state().frames[pointer.frame]->stack[index];
     const StackByte byte = slot.bytes[ByteOf(i)];
-    TouchSlot(pointer.frame, i);
     slots |= SlotBit(SlotOf(i));
     bool ok = byte == StackByte::kMisc;
     if (byte == StackByte::kZero || (byte == StackByte::kInvalid && allow_ptr_leaks())) {
@@ -304,6 +303,7 @@ bool Verifier::CheckStackArgument(int number, int64_t off, int64_t size, bool ze
                     {number, TnumText(pointer.var.bits), i - low, size});
     }
   }
+  changes_.slots[pointer.frame] |= slots;
   MarkSlotsRead(pointer.frame, slots);
   return true;
 }

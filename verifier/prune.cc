@@ -360,8 +360,8 @@ bool Verifier::IsInfiniteLoop(const State& old_state) {
   return !here.calls_back && !here.iterator_next &&
          old_state.may_goto_depth == current.may_goto_depth &&
          old_state.callback_depth == current.callback_depth &&
-         StatesMaybeLoop(old_state, current) &&
-         StatesEqual(old_state, current, Compare::kExact) && !RoundsDiffer(old_state, current);
+         StatesMaybeLoop(old_state, current) && StatesEqual(old_state, current, Compare::kExact) &&
+         !RoundsDiffer(old_state, current);
 }
 
 // The current path ends: `old_state` covers it.

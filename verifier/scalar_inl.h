@@ -198,6 +198,12 @@ BasicScalar<kBits> BasicScalar<kBits>::Truncate(int width) const {
   using W = Word<kBits>;
   const Unsigned keep = W::kMax >> (kBits - width);
   BasicScalar r;
+  if (width <= kHalf && IsUnknown()) {  // every load of less than a register
+    r.bits = bits.Truncate(width);
+    r.wide = {0, keep, 0, W::ToSigned(keep)};
+    if (width < kHalf) r.low = Low::Range(0, Word<kHalf>::Wrap(keep));
+    return r;
+  }
   r.bits = bits.Truncate(width);
   r.wide = {0, keep, 0, W::ToSigned(keep)};
   if ((wide.umin & ~keep) == (wide.umax & ~keep)) {

@@ -32,8 +32,8 @@ bool Verifier::CheckIrqFlag(uint32_t index, const KfuncCall& call) {
     const bool in_use = placed && allocated && frame.stack[slot].bytes[0] == StackByte::kIrqFlag;
     if (!placed || in_use) return Reject(FindingCode::kIrqFlagInUse, {index});
     if (!CheckMemory(number, 0, kSlotBytes, Access::kWrite, -1, false, false)) return false;
-    StackSlot& s =
-        frame.stack.Mutable(static_cast<size_t>(SlotOf(r.off + static_cast<int64_t>(r.var.bits.value))));
+    StackSlot& s = frame.stack.Mutable(
+        static_cast<size_t>(SlotOf(r.off + static_cast<int64_t>(r.var.bits.value))));
     const uint32_t id = NewId();
     state().refs.push_back({id, insn_, ReferenceKind::kIrqState, 0});
     state().irq_id = id;

@@ -53,6 +53,10 @@ class Examiner {
                     {Message(result.error)});
       }
       at(i).insn = result.insn;
+      const OpClass op_class = ClassOf(Info(result.insn.op).kind);
+      if (op_class == OpClass::kCall || op_class == OpClass::kWideLoad) {
+        linked_.push_back(static_cast<uint32_t>(i));
+      }
       i += result.slots();
     }
     return true;
@@ -74,25 +78,24 @@ class Examiner {
         at(i).subprogram = static_cast<uint16_t>(s);
       }
     }
-    for (size_t i = 0; i < size(); ++i) {
-      if (at(i).insn.op == Op::kInvalid) continue;
+    for (const uint32_t i : linked_) {
       const bool names_function = kind(i) == OpKind::kCallLocal || kind(i) == OpKind::kLoadFunc;
       if (!names_function) continue;
       if (options_.rights == Rights::kUnprivileged) {
-        return Fail(FindingCode::kUnprivilegedCall, static_cast<uint32_t>(i), {});
+        return Fail(FindingCode::kUnprivilegedCall, i, {});
       }
       if (out_.SubprogramAt(TargetOf(at(i).insn, i)) < 0) {
-        return Fail(FindingCode::kCallOutOfRange, static_cast<uint32_t>(i), {});
+        return Fail(FindingCode::kCallOutOfRange, i, {});
       }
     }
     return FindKfuncs() && TakeExceptionCallback();
   }
 
   bool FindKfuncs() {
-    for (size_t i = 0; i < size(); ++i) {
-      if (at(i).insn.op == Op::kInvalid || kind(i) != OpKind::kCallKfunc) continue;
+    for (const uint32_t i : linked_) {
+      if (kind(i) != OpKind::kCallKfunc) continue;
       if (options_.rights == Rights::kUnprivileged) {
-        return Fail(FindingCode::kUnprivilegedCall, static_cast<uint32_t>(i), {});
+        return Fail(FindingCode::kUnprivilegedCall, i, {});
       }
       const auto id = static_cast<uint32_t>(at(i).insn.imm);
       const KfuncSpec* spec = FindKfuncById(program_.data().target_btf.get(), id);
@@ -130,20 +133,19 @@ class Examiner {
     if (maps.size() > options_.max_maps) {
       return Fail(FindingCode::kTooManyMaps, static_cast<uint32_t>(size()), {options_.max_maps});
     }
-    for (size_t i = 0; i < size(); ++i) {
+    for (const uint32_t i : linked_) {
       const DecodedInsn& insn = at(i).insn;
-      if (insn.op == Op::kInvalid) continue;
       const OpKind k = kind(i);
       const bool is_value = k == OpKind::kLoadMapValue || k == OpKind::kLoadMapIdxValue;
       if (!is_value && k != OpKind::kLoadMapFd && k != OpKind::kLoadMapIdx) continue;
       const auto index = static_cast<uint32_t>(insn.imm);
       if (index >= maps.size()) {
-        return Fail(FindingCode::kNoSuchMap, static_cast<uint32_t>(i), {insn.imm});
+        return Fail(FindingCode::kNoSuchMap, i, {insn.imm});
       }
       if (maps[index].type == MapType::kStructOps) {
-        return Fail(FindingCode::kMapFrozenSpec, static_cast<uint32_t>(i), {});
+        return Fail(FindingCode::kMapFrozenSpec, i, {});
       }
-      if (is_value && !CheckDirectValue(maps[index], insn.imm_high(), static_cast<uint32_t>(i))) {
+      if (is_value && !CheckDirectValue(maps[index], insn.imm_high(), i)) {
         return false;
       }
     }
@@ -317,8 +319,7 @@ class Examiner {
   // What a callee does to packet pointers and tail calls, its callers do too.
   void PropagateEffects() {
     std::vector<std::pair<uint32_t, uint32_t>> calls;  // callee and caller, each once
-    for (uint32_t i = 0; i < size(); ++i) {
-      if (at(i).insn.op == Op::kInvalid) continue;
+    for (const uint32_t i : linked_) {
       // What is passed as a callback counts as called.
       if (kind(i) != OpKind::kCallLocal && kind(i) != OpKind::kLoadFunc) continue;
       const int callee = out_.SubprogramAt(TargetOf(at(i).insn, i));
@@ -342,6 +343,7 @@ class Examiner {
   const Environment& environment_;
   const VerifyOptions& options_;
   Structure out_;
+  std::vector<uint32_t> linked_;  // calls and wide loads: what may name something outside
 };
 
 }  // namespace

@@ -30,13 +30,13 @@ struct InsnInfo {
   DecodedInsn insn;          // op is kInvalid in the second slot of a wide load
   uint16_t live_before = 0;  // registers that are read later; bit 10 unused
   uint16_t subprogram = 0;
-  uint32_t loop = 0;         // the strongly connected component, if it is a loop; 0 for none
+  uint32_t loop = 0;   // the strongly connected component, if it is a loop; 0 for none
   uint16_t kfunc = 0;  // the known kernel function that it calls: Structure::kfuncs; 0 for none
-  uint8_t kfunc_arguments = 5;  // how many registers that reads
-  bool prune_point : 1 = false;  // states are compared here
-  bool jump_point : 1 = false;   // may follow another than the slot before it
-  bool checkpoint : 1 = false;   // a state is always kept here
-  bool calls_back : 1 = false;   // a helper that calls a subprogram at once
+  uint8_t kfunc_arguments = 5;             // how many registers that reads
+  bool prune_point : 1 = false;            // states are compared here
+  bool jump_point : 1 = false;             // may follow another than the slot before it
+  bool checkpoint : 1 = false;             // a state is always kept here
+  bool calls_back : 1 = false;             // a helper that calls a subprogram at once
   bool only_callback_repeats : 1 = false;  // and no jump leads back to it
   // An iterator's next call; a prune point, jump point and checkpoint too. Its
   // loop ends by comparison (Verifier::ForkIteration).

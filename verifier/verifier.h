@@ -699,7 +699,8 @@ class Verifier {
     }
   };
   Marked last_marked_;
-  size_t last_difference_ = 0;  // the register that told two states apart last
+  Register immediate_ = Register::Unknown();  // the second operand, where it is a number
+  size_t last_difference_ = 0;                // the register that told two states apart last
 
   uint32_t insn_ = 0;
   uint32_t next_insn_ = 0;  // where the current instruction leads

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +29,9 @@ struct BackendVerdict {
   int sys_errno = 0;       // why it was refused; 0 if accepted
   std::string message;     // the reason in one line; empty if accepted
   uint64_t processed = 0;  // instructions that its verifier walked over; 0 if it does not say
+  // What its verifier took, in microseconds; only if it says (a kernel: with
+  // BackendLoadOptions::log_level 4).
+  std::optional<uint64_t> time_us;
   std::string log;
 };
 

@@ -104,7 +104,7 @@ void Apply(const std::string& line, TestProgram& program, CompileOptions& option
     if (word == "nonzero") fact.nonzero_divisor = true;
     if (word == "not_null") fact.lookup_not_null = true;
     if (word != "nonzero") fact.map = 0;
-    if (word.starts_with("index=")) fact.constant_index = Number(word, "index", 0);
+    if (word.starts_with("index=")) fact.constant_index = static_cast<uint32_t>(Number(word, "index", 0));
   }
 }
 

@@ -21,7 +21,7 @@ struct Slots {
 enum class Known { kNothing, kMap, kIndex };
 
 // Replaces `MAP` (a wide load) and tells the compiler what is known.
-void Bind(TestProgram& program, Slots& slots, Known known, uint64_t index = 0) {
+void Bind(TestProgram& program, Slots& slots, Known known, uint32_t index = 0) {
   program.exec.maps.push_back(slots.map);
   if (known != Known::kNothing) program.exec.facts.resize(program.exec.insns.size());
   for (size_t i = 0; i < program.exec.insns.size(); ++i) {

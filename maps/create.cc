@@ -8,8 +8,10 @@
 #include "base/check.h"
 #include "maps/arena_map.h"
 #include "maps/array_map.h"
+#include "maps/bloom_filter_map.h"
 #include "maps/hash_map.h"
 #include "maps/hash_of_maps.h"
+#include "maps/lpm_trie_map.h"
 #include "maps/map_in_map.h"
 #include "maps/perf_event_array.h"
 #include "maps/prog_array.h"
@@ -37,8 +39,10 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
   SKEP_TRY_VOID(CheckMapSpec(spec));
   switch (spec.type) {
     case MapType::kHash:
+    case MapType::kLruHash:
       return CreateHashMap(spec, environment);
     case MapType::kPercpuHash:
+    case MapType::kLruPercpuHash:
       return CreatePercpuHashMap(spec, environment);
     case MapType::kArray:
     case MapType::kPercpuArray:
@@ -66,9 +70,6 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
       return StorageMap::Create(spec, environment);
     case MapType::kUnspec:
     case MapType::kCgroupArray:
-    case MapType::kLruHash:
-    case MapType::kLruPercpuHash:
-    case MapType::kLpmTrie:
     case MapType::kDevmap:
     case MapType::kSockmap:
     case MapType::kCpumap:
@@ -79,9 +80,12 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
     case MapType::kPercpuCgroupStorage:
     case MapType::kDevmapHash:
     case MapType::kStructOps:
-    case MapType::kBloomFilter:
     case MapType::kInsnArray:
       break;
+    case MapType::kLpmTrie:
+      return LpmTrieMap::Create(spec, environment);
+    case MapType::kBloomFilter:
+      return BloomFilterMap::Create(spec, environment);
     case MapType::kArena:
       return ArenaMap::Create(spec, environment);
   }

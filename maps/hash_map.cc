@@ -4,6 +4,7 @@
 #include "base/word_copy.h"
 #include "maps/direct_helper.h"
 #include "maps/hash_table_inl.h"
+#include "maps/use_clock.h"
 #include "maps/value_fields.h"
 
 namespace skep {
@@ -25,13 +26,43 @@ uint32_t ValueStride(const MapSpec& spec) {
   return static_cast<uint32_t>(RoundUp(spec.value_size, 8));
 }
 
-template <class K>
+// Plain maps keep no account of use.
+struct NoClock {
+  static Result<Region> Reserve(uint64_t) { return Region(); }
+  explicit NoClock(Region) {}
+  void Added(uint32_t) noexcept {}
+  void Removed(uint32_t) noexcept {}
+  void Used(uint32_t) noexcept {}
+};
+
+// Runs update() until it finds room: each time it does not, evict(element) takes
+// out what was not used for longest. Linux answers ENOMEM where nothing goes.
+template <class Update, class Evict>
+int UpdateWithRoom(UseClock& clock, const HashTable& table, Update update, Evict evict) noexcept {
+  constexpr int kMaxTries = 256;  // others may take the room that was made
+  for (int tries = 0; tries < kMaxTries; ++tries) {
+    const int result = update();
+    if (result != -E2BIG) return result;
+    const uint32_t victim = clock.Candidate(table.highest_used());
+    if (victim == HashTable::kNone) break;
+    evict(victim);
+  }
+  return -ENOMEM;
+}
+
+template <class Update, class Evict>
+int UpdateWithRoom(NoClock&, const HashTable&, Update update, Evict) noexcept {
+  return update();
+}
+
+template <class K, class Clock>
 class HashMap final : public Map {
  public:
-  HashMap(const MapSpec& spec, const MapEnvironment& environment, Region region)
+  HashMap(const MapSpec& spec, const MapEnvironment& environment, Region region, Region clock)
       : Map(spec, environment.id, spec.value_size),
         fields_(spec, environment),
-        table_(ShapeOf(spec, environment, ValueStride(spec)), std::move(region)) {}
+        table_(ShapeOf(spec, environment, ValueStride(spec)), std::move(region)),
+        clock_(std::move(clock)) {}
 
   ~HashMap() override {
     if (!fields_.any()) return;
@@ -41,32 +72,50 @@ class HashMap final : public Map {
 
   static Result<std::shared_ptr<Map>> Create(const MapSpec& spec,
                                              const MapEnvironment& environment) {
-    SKEP_TRY(Region region, HashTable::Reserve(ShapeOf(spec, environment, ValueStride(spec))));
-    return std::shared_ptr<Map>(std::make_shared<HashMap>(spec, environment, std::move(region)));
+    const HashTable::Shape shape = ShapeOf(spec, environment, ValueStride(spec));
+    SKEP_TRY(Region region, HashTable::Reserve(shape));
+    SKEP_TRY(Region clock, Clock::Reserve(HashTable::CapacityOf(shape)));
+    return std::shared_ptr<Map>(
+        std::make_shared<HashMap>(spec, environment, std::move(region), std::move(clock)));
   }
 
   std::byte* Lookup(const std::byte* key, uint32_t) noexcept override {
     const HashTable::Found found = table_.Find<K>(key);
-    return found.element == HashTable::kNone ? nullptr : table_.ValueOf(found.element);
+    if (found.element == HashTable::kNone) return nullptr;
+    clock_.Used(found.element);
+    return table_.ValueOf(found.element);
   }
 
   int Update(const std::byte* key, const std::byte* value, uint64_t flags,
              uint32_t cpu) noexcept override {
+    const bool lru = spec_.type == MapType::kLruHash;
+    if (lru && !FlagsAreValid(flags)) return -EINVAL;
     if (const int refused = fields_.CheckFlags(flags); refused != 0) return refused;
     const bool locked = (flags & kUpdateLock) != 0;
-    return table_.Update<K>(
-        key, flags & ~uint64_t{kUpdateLock}, cpu, locked,
-        [&](uint32_t element, bool exists) {
-          std::byte* to = table_.ValueOf(element);
-          if (exists) return fields_.CopyLocked(to, value);
-          fields_.Copy(to, value);
+    uint32_t filled = HashTable::kNone;
+    const auto fill = [&](uint32_t element, bool exists) {
+      std::byte* to = table_.ValueOf(element);
+      if (exists) return fields_.CopyLocked(to, value);
+      clock_.Added(element);
+      fields_.Copy(to, value);
+      filled = element;
+    };
+    const auto replaced = [&](uint32_t element) {
+      Ended(element);
+      clock_.Used(filled);  // as in Linux a new value counts as a use
+    };
+    return UpdateWithRoom(
+        clock_, table_,
+        [&] {
+          return table_.Update<K>(key, flags & ~uint64_t{kUpdateLock}, cpu, locked, fill, replaced);
         },
-        [&](uint32_t element) { fields_.End(table_.ValueOf(element)); });
+        [&](uint32_t victim) {
+          table_.DeleteElement<K>(victim, cpu, [&](uint32_t element) { Ended(element); });
+        });
   }
 
   int Delete(const std::byte* key, uint32_t cpu) noexcept override {
-    return table_.Delete<K>(key, cpu,
-                            [&](uint32_t element) { fields_.End(table_.ValueOf(element)); });
+    return table_.Delete<K>(key, cpu, [&](uint32_t element) { Ended(element); });
   }
 
   int64_t ForEach(uint32_t, Visit visit, void* with) noexcept override {
@@ -132,7 +181,7 @@ class HashMap final : public Map {
       } else {
         fields_.CopyOut(value, from);
       }
-      fields_.End(from);
+      Ended(element);
     });
   }
 
@@ -141,20 +190,28 @@ class HashMap final : public Map {
   }
 
  private:
+  // The element leaves the table.
+  void Ended(uint32_t element) noexcept {
+    clock_.Removed(element);
+    fields_.End(table_.ValueOf(element));
+  }
+
   const ValueFields fields_;
   HashTable table_;
+  [[no_unique_address]] Clock clock_;
 };
 
 // Values lie beside the table, a block for each CPU slot, so that CPUs do not
 // share cache lines.
-template <class K>
+template <class K, class Clock>
 class PercpuHashMap final : public Map {
  public:
-  PercpuHashMap(const MapSpec& spec, const MapEnvironment& environment, Region table, Region values,
-                uint64_t cpu_stride)
+  PercpuHashMap(const MapSpec& spec, const MapEnvironment& environment, Region table, Region clock,
+                Region values, uint64_t cpu_stride)
       : Map(spec, environment.id, ValueStride(spec) * environment.cpu_slots),
         fields_(spec, environment),
         table_(ShapeOf(spec, environment, 0), std::move(table)),
+        clock_(std::move(clock)),
         values_(std::move(values)),
         stride_(ValueStride(spec)),
         cpu_stride_(cpu_stride),
@@ -169,29 +226,32 @@ class PercpuHashMap final : public Map {
                                              const MapEnvironment& environment) {
     const HashTable::Shape shape = ShapeOf(spec, environment, 0);
     SKEP_TRY(Region table, HashTable::Reserve(shape));
+    SKEP_TRY(Region clock, Clock::Reserve(HashTable::CapacityOf(shape)));
     const uint64_t cpu_stride =
         RoundUp((HashTable::CapacityOf(shape) + 1) * ValueStride(spec), PageBytes());
     SKEP_TRY(Region values, Region::Anonymous(cpu_stride * environment.cpu_slots));
-    return std::shared_ptr<Map>(std::make_shared<PercpuHashMap>(spec, environment, std::move(table),
-                                                                std::move(values), cpu_stride));
+    return std::shared_ptr<Map>(std::make_shared<PercpuHashMap>(
+        spec, environment, std::move(table), std::move(clock), std::move(values), cpu_stride));
   }
 
   std::byte* Lookup(const std::byte* key, uint32_t cpu) noexcept override {
     const HashTable::Found found = table_.Find<K>(key);
-    return found.element == HashTable::kNone ? nullptr : At(found.element, cpu);
+    if (found.element == HashTable::kNone) return nullptr;
+    clock_.Used(found.element);
+    return At(found.element, cpu);
   }
 
   int Update(const std::byte* key, const std::byte* value, uint64_t flags,
              uint32_t cpu) noexcept override {
     if (!FlagsAreValid(flags)) return -EINVAL;
-    return table_.Update<K>(key, flags, cpu, true, [&](uint32_t element, bool exists) {
+    return UpdateValue(key, flags, cpu, [&](uint32_t element, bool exists) {
       if (!exists) ZeroOthers(element, cpu);
       fields_.Copy(At(element, cpu), value);
     });
   }
 
   int Delete(const std::byte* key, uint32_t cpu) noexcept override {
-    return table_.Delete<K>(key, cpu, [&](uint32_t element) { EndAll(element); });
+    return table_.Delete<K>(key, cpu, [&](uint32_t element) { Ended(element); });
   }
 
   int64_t ForEach(uint32_t cpu, Visit visit, void* with) noexcept override {
@@ -228,7 +288,7 @@ class PercpuHashMap final : public Map {
 
   int DoHostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept override {
     if (!FlagsAreValid(flags)) return -EINVAL;
-    return table_.Update<K>(key, flags, HashTable::kHostCache, true, [&](uint32_t element, bool) {
+    return UpdateValue(key, flags, HashTable::kHostCache, [&](uint32_t element, bool) {
       for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
         std::byte* to = At(element, cpu);
         const std::byte* from = value + uint64_t{cpu} * stride_;
@@ -245,7 +305,7 @@ class PercpuHashMap final : public Map {
   int DoHostLookupAndDelete(const std::byte* key, std::byte* value) noexcept override {
     return table_.Delete<K>(key, HashTable::kHostCache, [&](uint32_t element) {
       CopyOut(value, element);
-      EndAll(element);
+      Ended(element);
     });
   }
 
@@ -256,6 +316,26 @@ class PercpuHashMap final : public Map {
  private:
   std::byte* At(uint32_t element, uint32_t cpu) const {
     return values_.base() + cpu * cpu_stride_ + uint64_t{element} * stride_;
+  }
+
+  // Changes the values of an element that exists, or of a new one.
+  template <class Fill>
+  int UpdateValue(const std::byte* key, uint64_t flags, uint32_t cpu, Fill fill) noexcept {
+    const auto fill_and_mark = [&](uint32_t element, bool exists) {
+      exists ? clock_.Used(element) : clock_.Added(element);
+      fill(element, exists);
+    };
+    return UpdateWithRoom(
+        clock_, table_, [&] { return table_.Update<K>(key, flags, cpu, true, fill_and_mark); },
+        [&](uint32_t victim) {
+          table_.DeleteElement<K>(victim, cpu, [&](uint32_t element) { Ended(element); });
+        });
+  }
+
+  // The element leaves the table.
+  void Ended(uint32_t element) noexcept {
+    clock_.Removed(element);
+    EndAll(element);
   }
 
   void EndAll(uint32_t element) const {
@@ -285,35 +365,39 @@ class PercpuHashMap final : public Map {
 
   const ValueFields fields_;
   HashTable table_;
+  [[no_unique_address]] Clock clock_;
   const Region values_;
   const uint64_t stride_;
   const uint64_t cpu_stride_;
   const uint32_t cpus_;
 };
 
-template <template <class> class M>
+template <template <class, class> class M, class Clock>
 Result<std::shared_ptr<Map>> CreateForKey(const MapSpec& spec, const MapEnvironment& environment) {
   switch (spec.key_size) {
     case 4:
-      return M<FixedKey<4>>::Create(spec, environment);
+      return M<FixedKey<4>, Clock>::Create(spec, environment);
     case 8:
-      return M<FixedKey<8>>::Create(spec, environment);
+      return M<FixedKey<8>, Clock>::Create(spec, environment);
     case 16:
-      return M<FixedKey<16>>::Create(spec, environment);
+      return M<FixedKey<16>, Clock>::Create(spec, environment);
     default:
-      return M<AnyKey>::Create(spec, environment);
+      return M<AnyKey, Clock>::Create(spec, environment);
   }
 }
 
 }  // namespace
 
 Result<std::shared_ptr<Map>> CreateHashMap(const MapSpec& spec, const MapEnvironment& environment) {
-  return CreateForKey<HashMap>(spec, environment);
+  return spec.type == MapType::kLruHash ? CreateForKey<HashMap, UseClock>(spec, environment)
+                                        : CreateForKey<HashMap, NoClock>(spec, environment);
 }
 
 Result<std::shared_ptr<Map>> CreatePercpuHashMap(const MapSpec& spec,
                                                  const MapEnvironment& environment) {
-  return CreateForKey<PercpuHashMap>(spec, environment);
+  return spec.type == MapType::kLruPercpuHash
+             ? CreateForKey<PercpuHashMap, UseClock>(spec, environment)
+             : CreateForKey<PercpuHashMap, NoClock>(spec, environment);
 }
 
 }  // namespace skep

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// BPF_MAP_TYPE_HASH and BPF_MAP_TYPE_PERCPU_HASH over HashTable.
+// BPF_MAP_TYPE_HASH and BPF_MAP_TYPE_PERCPU_HASH over HashTable, and their LRU
+// forms: where those are full, a new key takes the place of one that was not used
+// for long (use_clock.h). Look-ups by programs are uses, those by the host are
+// not, as in Linux; Linux may also evict a little before the map is full.
 //
 // Threads: any number of threads may call any method at once. Lookups take no
 // lock; updates and deletes lock one bucket. An update of HASH replaces the
@@ -19,6 +22,7 @@
 
 namespace skep {
 
+// For HASH and LRU_HASH; for PERCPU_HASH and LRU_PERCPU_HASH.
 // REQUIRES: CheckMapSpec(spec). Fail with kSystem if there is no memory.
 Result<std::shared_ptr<Map>> CreateHashMap(const MapSpec& spec, const MapEnvironment& environment);
 Result<std::shared_ptr<Map>> CreatePercpuHashMap(const MapSpec& spec,

@@ -158,6 +158,22 @@ uint32_t HashTable::After(const Bucket& bucket, const Place& place) const noexce
   return bucket.overflow.load(std::memory_order_relaxed);
 }
 
+HashTable::Place HashTable::PlaceOf(const Bucket& bucket, uint32_t element) const noexcept {
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if (bucket.slots[lane].load(std::memory_order_relaxed) == element &&
+        LaneTag(bucket, lane) != 0) {
+      return {element, lane, kNone};
+    }
+  }
+  uint32_t previous = kNone;
+  for (uint32_t e = bucket.overflow.load(std::memory_order_relaxed); e != kNone;
+       e = ElementAt(e).next.load(std::memory_order_relaxed)) {
+    if (e == element) return {element, -1, previous};
+    previous = e;
+  }
+  return {};
+}
+
 uint32_t HashTable::NextInChain(Bucket& bucket, uint32_t element, uint32_t next,
                                 uint32_t position) const noexcept {
   SpinAcquire(bucket.lock);

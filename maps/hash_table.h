@@ -99,6 +99,11 @@ class HashTable {
   template <class K, class Take>
   int Delete(const std::byte* key, uint32_t cpu, Take take) noexcept;
 
+  // Removes the element itself, if it is in the table; else returns false. It may
+  // hold another key than the caller has seen.
+  template <class K, class Take>
+  bool DeleteElement(uint32_t element, uint32_t cpu, Take take) noexcept;
+
   // The key that follows `key` in table order, or the first one. -ENOENT at the
   // end.
   template <class K>
@@ -195,6 +200,7 @@ class HashTable {
   // REQUIRES: the bucket is locked.
   template <class K>
   Place FindLocked(const Bucket& bucket, uint64_t tag, const std::byte* key) const noexcept;
+  Place PlaceOf(const Bucket& bucket, uint32_t element) const noexcept;
   // The element that follows `element`, the one at `position` of the bucket's chain
   // (from 1), which `next` followed before others may have changed the chain.
   uint32_t NextInChain(Bucket& bucket, uint32_t element, uint32_t next,

@@ -155,6 +155,21 @@ int HashTable::Delete(const std::byte* key, uint32_t cpu, Taken taken) noexcept 
   return place.element != kNone ? 0 : -ENOENT;
 }
 
+template <class K, class Taken>
+bool HashTable::DeleteElement(uint32_t element, uint32_t cpu, Taken taken) noexcept {
+  // The key may be rewritten meanwhile: then the element is not in that bucket.
+  Bucket& bucket = BucketAt(BucketOf(K::Hash(KeyOf(element), key_size_, seed_)));
+  Lock(bucket);
+  const Place place = PlaceOf(bucket, element);
+  if (place.element != kNone) {
+    taken(element);
+    Remove(bucket, place);
+    Give(element, cpu);
+  }
+  Unlock(bucket);
+  return place.element != kNone;
+}
+
 template <class K>
 int HashTable::NextKey(const std::byte* key, std::byte* next) noexcept {
   uint32_t index = 0;

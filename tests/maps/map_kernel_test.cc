@@ -3,6 +3,7 @@
 // errnos and contents.
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <map>
 #include <random>
 #include <string>
@@ -50,6 +51,17 @@ class MapBesideKernel : public testing::TestWithParam<Case> {
 
   Bytes Key(uint32_t number) const {
     Bytes key(spec().key_size);
+    if (spec().type == MapType::kLpmTrie) {
+      // Few different bits, so that prefixes lie within each other; now and then a
+      // length that is too large.
+      const auto bits = static_cast<uint32_t>(key.size() - 4) * 8;
+      const uint32_t length = number % (bits + 2);
+      std::memcpy(key.data(), &length, sizeof length);
+      for (size_t i = 4; i < key.size(); ++i) {
+        key[i] = static_cast<std::byte>((number * 2654435761u >> (i % 4 * 6)) & 0xc1);
+      }
+      return key;
+    }
     for (size_t i = 0; i < key.size(); ++i) {
       key[i] = static_cast<std::byte>(i < 4 ? number >> (8 * i) : i * 7);
     }
@@ -62,7 +74,8 @@ class MapBesideKernel : public testing::TestWithParam<Case> {
   }
   const MapSpec& spec() const { return GetParam().spec; }
   bool per_cpu() const {
-    return spec().type == MapType::kPercpuArray || spec().type == MapType::kPercpuHash;
+    return spec().type == MapType::kPercpuArray || spec().type == MapType::kPercpuHash ||
+           spec().type == MapType::kLruPercpuHash;
   }
   uint32_t host_value_size() const {
     return per_cpu() ? (spec().value_size + 7) / 8 * 8 * test::PossibleCpus() : spec().value_size;
@@ -137,7 +150,8 @@ TEST_P(MapBesideKernel, AnswersRandomOperationsAlike) {
        at = key.data()) {
     their_keys.push_back(key);
   }
-  const bool ordered = spec().type == MapType::kArray || spec().type == MapType::kPercpuArray;
+  const bool ordered = spec().type == MapType::kArray || spec().type == MapType::kPercpuArray ||
+                       spec().type == MapType::kLpmTrie;
   if (!ordered) {
     std::sort(our_keys.begin(), our_keys.end());
     std::sort(their_keys.begin(), their_keys.end());
@@ -203,6 +217,15 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"hash_zero_seed", Spec(MapType::kHash, 8, 8, 30, kMapZeroSeed), 60},
                     Case{"percpu_hash", Spec(MapType::kPercpuHash, 4, 12, 20), 40},
                     Case{"percpu_hash_odd", Spec(MapType::kPercpuHash, 5, 3, 20), 40},
+                    // Enough room: which keys go when there is none is each side's own affair.
+                    Case{"lru_hash", Spec(MapType::kLruHash, 8, 12, 4000), 60},
+                    Case{"lru_hash_odd", Spec(MapType::kLruHash, 5, 3, 4000), 60},
+                    Case{"lru_percpu_hash", Spec(MapType::kLruPercpuHash, 4, 12, 4000), 40},
+                    Case{"lpm_4", Spec(MapType::kLpmTrie, 8, 8, 20, kMapNoPrealloc), 300},
+                    Case{"lpm_1", Spec(MapType::kLpmTrie, 5, 3, 200, kMapNoPrealloc), 200},
+                    Case{"lpm_16", Spec(MapType::kLpmTrie, 20, 40, 100, kMapNoPrealloc), 400},
+                    Case{"lpm_9", Spec(MapType::kLpmTrie, 13, 1, 30, kMapNoPrealloc), 100},
+                    Case{"lpm_one_entry", Spec(MapType::kLpmTrie, 8, 4, 1, kMapNoPrealloc), 5},
                     Case{"array", Spec(MapType::kArray, 4, 8, 20), 25},
                     Case{"array_odd", Spec(MapType::kArray, 4, 13, 7), 9},
                     Case{"percpu_array", Spec(MapType::kPercpuArray, 4, 20, 10), 12}),

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// BloomFilterMap: BPF_MAP_TYPE_BLOOM_FILTER. A set that may take a value for a
+// member that is none; members are never forgotten. The bits are Linux's: with
+// BPF_F_ZERO_SEED the two take the same values for members.
+//
+// Threads: any; bits are set one by one, without a lock.
+
+#ifndef SKEP_MAPS_BLOOM_FILTER_MAP_H_
+#define SKEP_MAPS_BLOOM_FILTER_MAP_H_
+
+#include "base/region.h"
+#include "maps/create.h"
+
+namespace skep {
+
+class BloomFilterMap final : public Map {
+ public:
+  // REQUIRES: CheckMapSpec(spec). Fails with kSystem if there is no memory.
+  static Result<std::shared_ptr<Map>> Create(const MapSpec& spec,
+                                             const MapEnvironment& environment);
+  BloomFilterMap(const MapSpec& spec, const MapEnvironment& environment, Region bits);
+
+  // -EINVAL for flags other than BPF_ANY.
+  int Push(const std::byte* value, uint64_t flags) noexcept override;
+  // 0 if the value may be a member, else -ENOENT; leaves it alone.
+  int Peek(std::byte* value) noexcept override;
+
+ protected:
+  // As bpf(2): lookup asks for the value given, update adds it; no keys.
+  int DoHostLookup(const std::byte* key, std::byte* value) noexcept override;
+  int DoHostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept override;
+  int DoHostDelete(const std::byte*) noexcept override;
+
+ private:
+  uint32_t BitOf(const std::byte* value, uint32_t function) const noexcept;
+
+  const Region bits_;
+  const uint32_t mask_;
+  const uint32_t functions_;
+  const uint32_t seed_;
+};
+
+}  // namespace skep
+
+#endif  // SKEP_MAPS_BLOOM_FILTER_MAP_H_

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "maps/lpm_trie_map.h"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <vector>
+
+#include "base/spin_lock.h"
+#include "base/word_copy.h"
+#include "maps/direct_helper.h"
+#include "maps/key.h"
+
+namespace skep {
+namespace {
+
+constexpr uint32_t kLengthBytes = 4;
+
+uint32_t LengthOf(const std::byte* key) {
+  return LoadRelaxed<uint32_t>(reinterpret_cast<uint64_t>(key));
+}
+const std::byte* DataIn(const std::byte* key) { return key + kLengthBytes; }
+
+uint32_t BitAt(const std::byte* data, uint32_t bit) {
+  const auto byte = LoadRelaxed<uint8_t>(reinterpret_cast<uint64_t>(data + bit / 8));
+  return byte >> (7 - bit % 8) & 1u;
+}
+
+}  // namespace
+
+struct LpmTrieMap::Shape {
+  explicit Shape(const MapSpec& spec) {
+    data_bytes = spec.key_size - kLengthBytes;
+    value_offset = static_cast<uint32_t>(sizeof(Node) + RoundUp(data_bytes, 8));
+    stride = RoundUp(value_offset + uint64_t{spec.value_size}, 16);
+    // n elements part at fewer than n places. One more is in hand while an element
+    // is replaced, one more with an intermediate node; 0 means none.
+    nodes = uint64_t{spec.max_entries} * 2 + 3;
+    nodes = std::min<uint64_t>(nodes, UINT32_MAX);
+  }
+  uint32_t data_bytes, value_offset;
+  uint64_t stride, nodes;
+};
+
+// Where a key belongs: what hangs at `link`, and what that hangs on.
+struct LpmTrieMap::Path {
+  Link* link;
+  Link* parent_link;  // where `parent` hangs
+  uint32_t node;      // at `link`; 0 if none
+  uint32_t parent;
+  uint32_t matching;  // bits that node and key share
+};
+
+LpmTrieMap::LpmTrieMap(const MapSpec& spec, const MapEnvironment& environment, Region region)
+    : Map(spec, environment.id, spec.value_size),
+      region_(std::move(region)),
+      stride_(Shape(spec).stride),
+      value_offset_(Shape(spec).value_offset),
+      data_bytes_(Shape(spec).data_bytes),
+      max_length_(data_bytes_ * 8),
+      last_node_(static_cast<uint32_t>(Shape(spec).nodes - 1)) {}
+
+Result<std::shared_ptr<Map>> LpmTrieMap::Create(const MapSpec& spec,
+                                                const MapEnvironment& environment) {
+  const Shape shape(spec);
+  SKEP_TRY(Region region, Region::Anonymous(shape.nodes * shape.stride));
+  return std::shared_ptr<Map>(std::make_shared<LpmTrieMap>(spec, environment, std::move(region)));
+}
+
+uint32_t LpmTrieMap::Matching(uint32_t node, uint32_t key_length,
+                              const std::byte* data) const noexcept {
+  const uint32_t limit =
+      std::min(At(node).prefix_length.load(std::memory_order_relaxed), key_length);
+  const std::byte* stored = DataOf(node);
+  for (uint32_t bit = 0; bit < limit; bit += 64) {
+    const size_t at = bit / 8;
+    const size_t left = data_bytes_ - at;
+    const uint64_t word = left >= 8 ? WordAt(data, at) : LoadTail(data + at, left);
+    const uint64_t differs = __builtin_bswap64(word ^ WordAt(stored, at));
+    if (differs != 0) {
+      return std::min(limit, bit + static_cast<uint32_t>(std::countl_zero(differs)));
+    }
+  }
+  return limit;
+}
+
+// Links lead to nodes of the region whatever is written meanwhile, and a way
+// down is never longer than there are bits.
+uint32_t LpmTrieMap::Find(const std::byte* key, uint32_t* version) const noexcept {
+  const uint32_t key_length = LengthOf(key);
+  if (key_length > max_length_) return 0;
+  for (;;) {
+    *version = version_.load(std::memory_order_acquire);
+    uint32_t found = 0;
+    uint32_t node = root_.load(std::memory_order_acquire);
+    for (uint32_t steps = 0; node != 0 && steps <= max_length_; ++steps) {
+      const Node& n = At(node);
+      const uint32_t length = n.prefix_length.load(std::memory_order_relaxed);
+      const uint32_t matching = Matching(node, key_length, DataIn(key));
+      if (matching < length) break;
+      if (n.intermediate.load(std::memory_order_relaxed) == 0) found = node;
+      if (matching >= max_length_) break;
+      node = n.child[BitAt(DataIn(key), matching)].load(std::memory_order_acquire);
+    }
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (version_.load(std::memory_order_relaxed) == *version) return found;
+  }
+}
+
+std::byte* LpmTrieMap::Lookup(const std::byte* key, uint32_t) noexcept {
+  uint32_t version = 0;
+  const uint32_t node = Find(key, &version);
+  return node == 0 ? nullptr : ValueOf(node);
+}
+
+// ---- writers ------------------------------------------------------------------
+
+// Orders the unlinking before it with the version, and that with the reuse of
+// what was unlinked.
+void LpmTrieMap::RaiseVersion() noexcept {
+  std::atomic_thread_fence(std::memory_order_release);
+  version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+}
+
+uint32_t LpmTrieMap::NewNode(uint32_t prefix_length, const std::byte* data) noexcept {
+  uint32_t node = free_;
+  if (node != 0) {
+    free_ = At(node).child[0].load(std::memory_order_relaxed);
+  } else {
+    node = fresh_++;
+  }
+  Node& n = At(node);
+  n.child[0].store(0, std::memory_order_relaxed);
+  n.child[1].store(0, std::memory_order_relaxed);
+  n.prefix_length.store(prefix_length, std::memory_order_relaxed);
+  n.intermediate.store(0, std::memory_order_relaxed);
+  AnyKey::Store(DataOf(node), data, data_bytes_);
+  return node;
+}
+
+bool LpmTrieMap::HasTwoNodes() const noexcept {
+  if (fresh_ <= last_node_ - 1) return true;
+  return free_ != 0 && At(free_).child[0].load(std::memory_order_relaxed) != 0;
+}
+
+void LpmTrieMap::Free(uint32_t node) noexcept {
+  At(node).child[0].store(free_, std::memory_order_relaxed);
+  free_ = node;
+}
+
+LpmTrieMap::Path LpmTrieMap::Walk(uint32_t key_length, const std::byte* data) noexcept {
+  Path path{&root_, nullptr, 0, 0, 0};
+  for (;;) {
+    path.node = path.link->load(std::memory_order_relaxed);
+    if (path.node == 0) return path;
+    Node& n = At(path.node);
+    const uint32_t length = n.prefix_length.load(std::memory_order_relaxed);
+    path.matching = Matching(path.node, key_length, data);
+    if (length != path.matching || length == key_length) return path;
+    path.parent = path.node;
+    path.parent_link = path.link;
+    path.link = &n.child[BitAt(data, length)];
+  }
+}
+
+int LpmTrieMap::Insert(const std::byte* key, const std::byte* value, uint64_t flags) noexcept {
+  const uint32_t length = LengthOf(key);
+  const std::byte* data = DataIn(key);
+  const Path path = Walk(length, data);
+  const uint32_t at_link =
+      path.node == 0 ? 0 : At(path.node).prefix_length.load(std::memory_order_relaxed);
+  const bool same_prefix = path.node != 0 && at_link == path.matching;
+  const bool exists =
+      same_prefix && At(path.node).intermediate.load(std::memory_order_relaxed) == 0;
+  if (exists && flags == kUpdateNoExist) return -EEXIST;
+  if (!exists) {
+    if (flags == kUpdateExist) return -ENOENT;
+    if (elements_ == spec_.max_entries) return -ENOSPC;
+  }
+  if (!HasTwoNodes()) return -ENOMEM;
+  if (!exists) {
+    ++elements_;
+  }
+  const uint32_t added = NewNode(length, data);
+  CopyWords(ValueOf(added), value, spec_.value_size);
+  Node& n = At(added);
+  if (path.node == 0) {
+    path.link->store(added, std::memory_order_release);
+    return 0;
+  }
+  if (same_prefix) {
+    for (int side = 0; side < 2; ++side) {
+      n.child[side].store(At(path.node).child[side].load(std::memory_order_relaxed),
+                          std::memory_order_relaxed);
+    }
+    path.link->store(added, std::memory_order_release);
+    RaiseVersion();
+    Free(path.node);
+    return 0;
+  }
+  if (path.matching == length) {
+    n.child[BitAt(DataOf(path.node), path.matching)].store(path.node, std::memory_order_relaxed);
+    path.link->store(added, std::memory_order_release);
+    return 0;
+  }
+  const uint32_t fork = NewNode(path.matching, data);
+  Node& f = At(fork);
+  f.intermediate.store(1, std::memory_order_relaxed);
+  const uint32_t side = BitAt(data, path.matching);
+  f.child[side].store(added, std::memory_order_relaxed);
+  f.child[1 - side].store(path.node, std::memory_order_relaxed);
+  path.link->store(fork, std::memory_order_release);
+  return 0;
+}
+
+int LpmTrieMap::Remove(const std::byte* key) noexcept {
+  const uint32_t length = LengthOf(key);
+  const Path path = Walk(length, DataIn(key));
+  if (path.node == 0) return -ENOENT;
+  Node& n = At(path.node);
+  const bool exact = n.prefix_length.load(std::memory_order_relaxed) == length &&
+                     path.matching == length && n.intermediate.load(std::memory_order_relaxed) == 0;
+  if (!exact) return -ENOENT;
+  --elements_;
+  const uint32_t left = n.child[0].load(std::memory_order_relaxed);
+  const uint32_t right = n.child[1].load(std::memory_order_relaxed);
+  if (left != 0 && right != 0) {
+    n.intermediate.store(1, std::memory_order_relaxed);
+    return 0;
+  }
+  const bool fork_goes = path.parent != 0 && left == 0 && right == 0 &&
+                         At(path.parent).intermediate.load(std::memory_order_relaxed) != 0;
+  if (fork_goes) {
+    Node& fork = At(path.parent);
+    const int other = path.link == &fork.child[0] ? 1 : 0;
+    path.parent_link->store(fork.child[other].load(std::memory_order_relaxed),
+                            std::memory_order_release);
+  } else {
+    path.link->store(left != 0 ? left : right, std::memory_order_release);
+  }
+  RaiseVersion();
+  Free(path.node);
+  if (fork_goes) Free(path.parent);
+  return 0;
+}
+
+int LpmTrieMap::Update(const std::byte* key, const std::byte* value, uint64_t flags,
+                       uint32_t) noexcept {
+  if (flags > kUpdateExist || LengthOf(key) > max_length_) return -EINVAL;
+  const SpinGuard guard(lock_);
+  return Insert(key, value, flags);
+}
+
+int LpmTrieMap::Delete(const std::byte* key, uint32_t) noexcept {
+  if (LengthOf(key) > max_length_) return -EINVAL;
+  const SpinGuard guard(lock_);
+  return Remove(key);
+}
+
+// ---- the host and engines -------------------------------------------------------
+
+int LpmTrieMap::DoHostLookup(const std::byte* key, std::byte* value) noexcept {
+  for (;;) {
+    uint32_t version = 0;
+    const uint32_t node = Find(key, &version);
+    if (node == 0) return -ENOENT;
+    CopyWords(value, ValueOf(node), spec_.value_size);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (version_.load(std::memory_order_relaxed) == version) return 0;
+  }
+}
+
+int LpmTrieMap::DoHostUpdate(const std::byte* key, const std::byte* value,
+                             uint64_t flags) noexcept {
+  return LpmTrieMap::Update(key, value, flags, 0);
+}
+
+int LpmTrieMap::DoHostDelete(const std::byte* key) noexcept { return LpmTrieMap::Delete(key, 0); }
+
+// The first element below `from`, children before their parents.
+uint32_t LpmTrieMap::Leftmost(uint32_t from) const noexcept {
+  uint32_t found = 0;
+  for (uint32_t node = from; node != 0;) {
+    const Node& n = At(node);
+    const uint32_t left = n.child[0].load(std::memory_order_relaxed);
+    if (n.intermediate.load(std::memory_order_relaxed) != 0) {
+      node = left;
+      continue;
+    }
+    found = node;
+    node = left != 0 ? left : n.child[1].load(std::memory_order_relaxed);
+  }
+  return found;
+}
+
+// The element that follows `key`; the first one if `key` is not in the map.
+uint32_t LpmTrieMap::After(const std::byte* key) const noexcept {
+  const uint32_t root = root_.load(std::memory_order_relaxed);
+  if (key == nullptr || LengthOf(key) > max_length_) return Leftmost(root);
+  const uint32_t length = LengthOf(key);
+  std::vector<uint32_t> way;
+  uint32_t matching = 0;
+  for (uint32_t node = root; node != 0;) {
+    way.push_back(node);
+    const uint32_t prefix = At(node).prefix_length.load(std::memory_order_relaxed);
+    matching = Matching(node, length, DataIn(key));
+    if (prefix != matching || prefix == length) break;
+    node = At(node).child[BitAt(DataIn(key), prefix)].load(std::memory_order_relaxed);
+    if (node == 0) way.clear();
+  }
+  const bool there = !way.empty() && matching == length &&
+                     At(way.back()).prefix_length.load(std::memory_order_relaxed) == length &&
+                     At(way.back()).intermediate.load(std::memory_order_relaxed) == 0;
+  if (!there) return Leftmost(root);
+  for (size_t i = way.size() - 1; i > 0; --i) {
+    const Node& parent = At(way[i - 1]);
+    const uint32_t right = parent.child[1].load(std::memory_order_relaxed);
+    const bool from_left = parent.child[0].load(std::memory_order_relaxed) == way[i];
+    if (from_left && right != 0) return Leftmost(right);
+    if (parent.intermediate.load(std::memory_order_relaxed) == 0) return way[i - 1];
+  }
+  return 0;
+}
+
+int LpmTrieMap::DoNextKey(const std::byte* key, std::byte* next) noexcept {
+  const SpinGuard guard(lock_);
+  const uint32_t node = After(key);
+  if (node == 0) return -ENOENT;
+  StoreRelaxed(reinterpret_cast<uint64_t>(next),
+               At(node).prefix_length.load(std::memory_order_relaxed));
+  CopyWords(next + kLengthBytes, DataOf(node), data_bytes_);
+  return 0;
+}
+
+HelperFunction LpmTrieMap::helper_function(uint32_t helper_id) const noexcept {
+  return DirectHelper<LpmTrieMap>(helper_id);
+}
+
+std::optional<Extent> LpmTrieMap::ElementAt(const std::byte* address) const noexcept {
+  if (!region_.Contains(address)) return std::nullopt;
+  const uint64_t node = static_cast<uint64_t>(address - region_.base()) / stride_;
+  if (node == 0) return std::nullopt;
+  std::byte* value = ValueOf(static_cast<uint32_t>(node));
+  if (address < value || address >= value + spec_.value_size) return std::nullopt;
+  return Extent{value, spec_.value_size, (spec_.flags & kMapRdonlyProg) == 0};
+}
+
+}  // namespace skep

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// UseClock: which element of a full LRU map goes. As in Linux the order is
+// approximate: a look-up by a program sets a mark, and a hand that goes round
+// gives marked elements a second chance.
+//
+// Threads: any. A mark that races with the hand may be lost, which costs an
+// element its second chance and nothing else.
+
+#ifndef SKEP_MAPS_USE_CLOCK_H_
+#define SKEP_MAPS_USE_CLOCK_H_
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+#include "base/region.h"
+
+namespace skep {
+
+class UseClock {
+ public:
+  // Memory for elements 1 .. capacity. Fails with kSystem if there is none.
+  static Result<Region> Reserve(uint64_t capacity) { return Region::Anonymous(capacity + 1); }
+  // REQUIRES: `region` is from Reserve.
+  explicit UseClock(Region region) : region_(std::move(region)) {}
+
+  void Added(uint32_t element) noexcept { Set(element, kUnused); }
+  void Removed(uint32_t element) noexcept { Set(element, kFree); }
+  void Used(uint32_t element) noexcept {
+    // Mostly marked already; then its cache line stays shared.
+    if (StateOf(element).load(std::memory_order_relaxed) != kUsed) Set(element, kUsed);
+  }
+
+  // An element among 1 .. highest that was not used since the hand passed it; 0
+  // if there is none. REQUIRES: highest > 0.
+  uint32_t Candidate(uint32_t highest) noexcept {
+    for (uint64_t tries = 0; tries <= uint64_t{highest} * 2; ++tries) {
+      const uint32_t element = hand_.fetch_add(1, std::memory_order_relaxed) % highest + 1;
+      const uint8_t state = StateOf(element).load(std::memory_order_relaxed);
+      if (state == kUnused) return element;
+      if (state == kUsed) Set(element, kUnused);
+    }
+    return 0;
+  }
+
+ private:
+  enum : uint8_t { kFree, kUnused, kUsed };
+  std::atomic<uint8_t>& StateOf(uint32_t element) noexcept {
+    return reinterpret_cast<std::atomic<uint8_t>*>(region_.base())[element];
+  }
+  void Set(uint32_t element, uint8_t state) noexcept {
+    StateOf(element).store(state, std::memory_order_relaxed);
+  }
+
+  const Region region_;
+  std::atomic<uint32_t> hand_{0};
+};
+
+}  // namespace skep
+
+#endif  // SKEP_MAPS_USE_CLOCK_H_

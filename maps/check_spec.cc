@@ -21,6 +21,7 @@ constexpr uint32_t kMaxHashEntries = 1u << 27;
 constexpr uint32_t kLpmMinKey = 5;
 constexpr uint32_t kLpmMaxKey = 260;
 constexpr uint32_t kMaxBuckets = 1u << 31;
+constexpr uint32_t kMaxCpus = 8192;                 // NR_CPUS of distributions' kernels
 constexpr uint32_t kMaxStorageValue = 65535 - 128;  // less struct bpf_local_storage_elem
 constexpr uint64_t kLpmMaxValue = kMaxAllocation - 256 - 40;
 
@@ -120,6 +121,24 @@ struct Checker {
     if (spec.max_entries > kMaxHashEntries) {
       return TooBig(
           fmt::format("max_entries is {}, need at most {}", spec.max_entries, kMaxHashEntries));
+    }
+    return {};
+  }
+
+  // DEVMAP, DEVMAP_HASH, CPUMAP: a value may name a program besides.
+  Result<void> RedirectTable() const {
+    SKEP_TRY_VOID(SomeEntries());
+    SKEP_TRY_VOID(KeySize(4));
+    if (spec.value_size != 4 && spec.value_size != 8) {
+      return Invalid(fmt::format("value_size is {}, need 4 or 8", spec.value_size));
+    }
+    SKEP_TRY_VOID(Flags());
+    if (spec.type == MapType::kDevmapHash && spec.max_entries > kMaxBuckets) {
+      return Invalid(
+          fmt::format("max_entries is {}, need at most {}", spec.max_entries, kMaxBuckets));
+    }
+    if (spec.type == MapType::kCpumap && spec.max_entries > kMaxCpus) {
+      return TooBig(fmt::format("max_entries is {}, need at most {}", spec.max_entries, kMaxCpus));
     }
     return {};
   }
@@ -271,6 +290,12 @@ Result<void> CheckMapSpec(const MapSpec& spec) {
       SKEP_TRY_VOID(check.ValueSize(4));
       SKEP_TRY_VOID(check.Hash(false, false));
       return check.InnerSpec();
+    case MapType::kDevmap:
+    case MapType::kDevmapHash:
+    case MapType::kCpumap:
+      return check.RedirectTable();
+    case MapType::kXskmap:
+      return check.SlotArray();
     case MapType::kQueue:
     case MapType::kStack:
       return check.QueueOrStack();
@@ -290,15 +315,11 @@ Result<void> CheckMapSpec(const MapSpec& spec) {
       return check.Storage();
     case MapType::kUnspec:
     case MapType::kCgroupArray:
-    case MapType::kDevmap:
     case MapType::kSockmap:
-    case MapType::kCpumap:
-    case MapType::kXskmap:
     case MapType::kSockhash:
     case MapType::kCgroupStorage:
     case MapType::kReuseportSockarray:
     case MapType::kPercpuCgroupStorage:
-    case MapType::kDevmapHash:
     case MapType::kStructOps:
     case MapType::kInsnArray:
       break;

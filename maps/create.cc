@@ -16,6 +16,7 @@
 #include "maps/perf_event_array.h"
 #include "maps/prog_array.h"
 #include "maps/queue_map.h"
+#include "maps/redirect_tables.h"
 #include "maps/ringbuf_map.h"
 #include "maps/stack_trace_map.h"
 #include "maps/storage_map.h"
@@ -70,18 +71,20 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
       return StorageMap::Create(spec, environment);
     case MapType::kUnspec:
     case MapType::kCgroupArray:
-    case MapType::kDevmap:
     case MapType::kSockmap:
-    case MapType::kCpumap:
-    case MapType::kXskmap:
     case MapType::kSockhash:
     case MapType::kCgroupStorage:
     case MapType::kReuseportSockarray:
     case MapType::kPercpuCgroupStorage:
-    case MapType::kDevmapHash:
     case MapType::kStructOps:
     case MapType::kInsnArray:
       break;
+    case MapType::kDevmap:
+    case MapType::kCpumap:
+    case MapType::kXskmap:
+      return RedirectArray::Create(spec, environment);
+    case MapType::kDevmapHash:
+      return RedirectHash::Create(spec, environment);
     case MapType::kLpmTrie:
       return LpmTrieMap::Create(spec, environment);
     case MapType::kBloomFilter:

@@ -183,18 +183,7 @@ std::vector<uint32_t> Btf::FindFlavours(std::string_view name, size_t limit) con
   return ids;
 }
 
-std::vector<std::byte> Btf::Serialize() const {
-  const auto types = static_cast<uint32_t>(words_.size() * sizeof(uint32_t));
-  const auto strings = static_cast<uint32_t>(strings_.size());
-  const uint32_t header[] = {
-      kMagic | uint32_t{kVersion} << 16, kHeaderSize, 0, types, types, strings};
-  static_assert(sizeof(header) == kHeaderSize);
-  std::vector<std::byte> out(kHeaderSize + uint64_t{types} + strings);
-  std::memcpy(out.data(), header, kHeaderSize);
-  if (types != 0) std::memcpy(out.data() + kHeaderSize, words_.data(), types);
-  if (strings != 0) std::memcpy(out.data() + kHeaderSize + types, strings_.data(), strings);
-  return out;
-}
+std::vector<std::byte> Btf::Serialize() const { return Assemble(words_, strings_); }
 
 std::shared_ptr<const Btf> Btf::WithLayout(std::span<const SectionLayout> sections,
                                            std::span<const uint32_t> make_static) const {

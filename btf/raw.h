@@ -6,7 +6,10 @@
 #ifndef SKEP_BTF_RAW_H_
 #define SKEP_BTF_RAW_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "btf/btf.h"
 
@@ -73,6 +76,10 @@ constexpr bool IsModifier(Kind kind) {
 constexpr bool OnlyRefers(Kind kind) {
   return kind == Kind::kVar || kind == Kind::kDatasec || kind == Kind::kDeclTag;
 }
+
+// The bytes of a file with these words as types. REQUIRES: both fit into kMaxSize,
+// or what reads them refuses them.
+std::vector<std::byte> Assemble(std::span<const uint32_t> types, std::span<const char> strings);
 
 }  // namespace skep::btf
 

@@ -117,9 +117,36 @@ void ExternTable::Collect(const ElfFile& elf, const ObjectTypes& types) {
   }
 }
 
+std::vector<ExternInfo> ExternTable::Describe() const {
+  std::vector<ExternInfo> out;
+  for (const Extern& one : externs_) {
+    out.push_back({std::string(one.name), one.kind, one.weak, one.type, one.found, one.value,
+                   one.error ? one.error->message : std::string()});
+  }
+  return out;
+}
+
 const Extern* ExternTable::Find(std::string_view symbol) const {
   const auto it = by_name_.find(symbol);
   return it == by_name_.end() ? nullptr : &externs_[it->second];
 }
 
 }  // namespace skep::loader
+
+namespace skep {
+
+std::string_view ExternKindName(ExternKind kind) {
+  switch (kind) {
+    case ExternKind::kConfig:
+      return "kconfig";
+    case ExternKind::kFunction:
+      return "function";
+    case ExternKind::kTypedVariable:
+      return "variable";
+    case ExternKind::kSymbol:
+      return "symbol";
+  }
+  return "";
+}
+
+}  // namespace skep

@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "skep/extern_info.h"
 #include "skep/program.h"
 #include "skep/result.h"
 
@@ -25,13 +26,6 @@
 #include "loader/object_types.h"
 
 namespace skep::loader {
-
-enum class ExternKind : uint8_t {
-  kConfig,         // a value in the map .kconfig
-  kFunction,       // of the kernel, or a kfunc
-  kTypedVariable,  // of the kernel, with a type
-  kSymbol,         // of the kernel, an address alone (`extern const void`)
-};
 
 struct Extern {
   std::string_view name;
@@ -57,6 +51,8 @@ class ExternTable {
   std::span<const Extern> all() const { return externs_; }
   // The extern of this symbol of the object; null if it is none.
   const Extern* Find(std::string_view symbol) const;
+  // As skep::Externs shows them.
+  std::vector<ExternInfo> Describe() const;
   // Index into MapTable::specs. REQUIRES: there is an extern of kConfig.
   uint32_t config_map() const { return config_map_; }
 

@@ -39,9 +39,24 @@ Slots NameSlots(std::span<const uint32_t> type) {
     case Kind::kEnum:
     case Kind::kFuncProto:
       return {3, 2, vlen};
-    default:
+    case Kind::kVoid:
+    case Kind::kInt:
+    case Kind::kPtr:
+    case Kind::kArray:
+    case Kind::kFwd:
+    case Kind::kTypedef:
+    case Kind::kVolatile:
+    case Kind::kConst:
+    case Kind::kRestrict:
+    case Kind::kFunc:
+    case Kind::kVar:
+    case Kind::kDatasec:
+    case Kind::kFloat:
+    case Kind::kDeclTag:
+    case Kind::kTypeTag:
       return {};
   }
+  return {};
 }
 
 Slots IdSlots(std::span<const uint32_t> type) {
@@ -54,9 +69,25 @@ Slots IdSlots(std::span<const uint32_t> type) {
       return {4, 2, vlen};
     case Kind::kArray:
       return {3, 1, 2};
-    default:
+    case Kind::kVoid:
+    case Kind::kInt:
+    case Kind::kPtr:
+    case Kind::kEnum:
+    case Kind::kFwd:
+    case Kind::kTypedef:
+    case Kind::kVolatile:
+    case Kind::kConst:
+    case Kind::kRestrict:
+    case Kind::kFunc:
+    case Kind::kVar:
+    case Kind::kDatasec:
+    case Kind::kFloat:
+    case Kind::kDeclTag:
+    case Kind::kTypeTag:
+    case Kind::kEnum64:
       return {};
   }
+  return {};
 }
 
 // Whether the third word is an id and not a size.
@@ -73,9 +104,19 @@ bool RefersToOne(Kind kind) {
     case Kind::kDeclTag:
     case Kind::kTypeTag:
       return true;
-    default:
+    case Kind::kVoid:
+    case Kind::kInt:
+    case Kind::kArray:
+    case Kind::kStruct:
+    case Kind::kUnion:
+    case Kind::kEnum:
+    case Kind::kFwd:
+    case Kind::kDatasec:
+    case Kind::kFloat:
+    case Kind::kEnum64:
       return false;
   }
+  return false;
 }
 
 template <class Visit>
@@ -235,16 +276,7 @@ Result<std::vector<std::byte>> BtfMerger::Finish() const {
         ErrorCode::kResourceLimit,
         fmt::format("section .BTF would have {} bytes, or more than the objects' strings", size),
         E2BIG};
-  const auto types = static_cast<uint32_t>(type_bytes);
-  const uint32_t header[] = {
-      btf::kMagic | uint32_t{btf::kVersion} << 16, btf::kHeaderSize, 0, types, types,
-      static_cast<uint32_t>(strings_.size())};
-  static_assert(sizeof header == btf::kHeaderSize);
-  std::vector<std::byte> out(size);
-  std::memcpy(out.data(), header, sizeof header);
-  std::memcpy(out.data() + sizeof header, result_.data(), type_bytes);
-  std::memcpy(out.data() + sizeof header + type_bytes, strings_.data(), strings_.size());
-  return out;
+  return btf::Assemble(result_, strings_);
 }
 
 }  // namespace skep::loader

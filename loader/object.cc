@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <memory>
 #include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "skep/extern_info.h"
+#include "skep/initial_value.h"
 #include "skep/inner_map.h"
 #include "skep/program.h"
 #include "skep/struct_ops.h"
@@ -29,6 +32,7 @@ struct Object::Data {
   std::string license;
   std::set<std::string, std::less<>> names;  // what the next one views
   std::vector<CoreRelocationInfo> core_relocations;
+  std::vector<ExternInfo> externs;
   bool needs_target_btf = false;
 };
 
@@ -113,6 +117,7 @@ Result<Object> Object::Parse(std::span<const std::byte> bytes, const std::string
   data->core_relocations = loader::ListCore(*object);
   for (CoreRelocationInfo& info : data->core_relocations)
     info.function = *data->names.emplace(info.function).first;
+  data->externs = object->externs.Describe();
   data->needs_target_btf = loader::NeedsTargetBtf(*object);
   data->programs = loader::LinkAll(*object, bytes.size());
   data->maps = std::move(object->maps.specs);
@@ -133,16 +138,30 @@ Object Object::FromPrograms(std::string name, std::vector<ObjectProgram> program
 
 namespace {
 
-// Gives each spec of this name the inner map; returns whether there is one.
-bool SetInner(std::vector<MapSpec>& maps, const std::string& name,
-              const std::shared_ptr<const MapSpec>& inner) {
-  bool found = false;
-  for (MapSpec& map : maps) {
-    if (map.name != name) continue;
-    map.inner = inner;
-    found = true;
+// A copy of the object and its programs after `change`, which gets a spec and
+// says whether it changed it, has seen every map.
+template <class Change>
+Result<Object> WithMaps(const Object& object, const Change& change) {
+  auto data = std::make_shared<Object::Data>(object.data());
+  for (MapSpec& map : data->maps) change(map);
+  for (ObjectProgram& entry : data->programs) {
+    if (!entry.program) continue;
+    ProgramData changed = entry.program->data();
+    bool any = false;
+    for (MapSpec& map : changed.maps) any |= change(map);
+    if (any) entry.program = Program::Create(std::move(changed));
   }
-  return found;
+  // The copied records view names of the copied object.
+  for (CoreRelocationInfo& info : data->core_relocations)
+    info.function = *data->names.find(info.function);
+  return Object(std::move(data));
+}
+
+Result<const MapSpec*> FindSpec(const Object& object, const std::string& map) {
+  const auto at = std::find_if(object.maps().begin(), object.maps().end(),
+                               [&](const MapSpec& spec) { return spec.name == map; });
+  if (at != object.maps().end()) return &*at;
+  return Error{ErrorCode::kUnresolved, fmt::format("{}: no map '{}'", object.name(), map), ENOENT};
 }
 
 }  // namespace
@@ -151,11 +170,7 @@ Result<Object> WithInnerMap(const Object& object, const std::string& map, const 
   const auto is_outer = [](const MapSpec& spec) {
     return spec.type == MapType::kArrayOfMaps || spec.type == MapType::kHashOfMaps;
   };
-  const auto at = std::find_if(object.maps().begin(), object.maps().end(),
-                               [&](const MapSpec& spec) { return spec.name == map; });
-  if (at == object.maps().end())
-    return Error{ErrorCode::kUnresolved, fmt::format("{}: no map '{}'", object.name(), map),
-                 ENOENT};
+  SKEP_TRY(const MapSpec* at, FindSpec(object, map));
   if (!is_outer(*at) || at->inner != nullptr || is_outer(inner)) {
     const std::string_view what = !is_outer(*at)         ? "is no map of maps"
                                   : at->inner != nullptr ? "has an inner map in the object"
@@ -163,18 +178,34 @@ Result<Object> WithInnerMap(const Object& object, const std::string& map, const 
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("{}: map '{}' {}", object.name(), map, what), EINVAL};
   }
-  auto data = std::make_shared<Object::Data>(object.data());
   const auto shared = std::make_shared<const MapSpec>(inner);
-  SetInner(data->maps, map, shared);
-  for (ObjectProgram& entry : data->programs) {
-    if (!entry.program) continue;
-    ProgramData changed = entry.program->data();
-    if (SetInner(changed.maps, map, shared)) entry.program = Program::Create(std::move(changed));
+  return WithMaps(object, [&](MapSpec& spec) {
+    if (spec.name != map) return false;
+    spec.inner = shared;
+    return true;
+  });
+}
+
+Result<Object> WithInitialValues(const Object& object, std::span<const InitialValue> values) {
+  std::map<std::string_view, std::shared_ptr<const std::vector<std::byte>>> changed;
+  for (const InitialValue& value : values) {
+    SKEP_TRY(const MapSpec* at, FindSpec(object, value.map));
+    if (at->type != MapType::kArray || at->max_entries != 1 ||
+        at->value_size != value.bytes.size()) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("{}: map '{}' is no array of one element of {} bytes", object.name(),
+                               value.map, value.bytes.size()),
+                   EINVAL};
+    }
+    changed[at->name] =
+        std::make_shared<const std::vector<std::byte>>(value.bytes.begin(), value.bytes.end());
   }
-  // The copied records view names of the copied object.
-  for (CoreRelocationInfo& info : data->core_relocations)
-    info.function = *data->names.find(info.function);
-  return Object(std::move(data));
+  return WithMaps(object, [&](MapSpec& spec) {
+    const auto found = changed.find(spec.name);
+    if (found == changed.end()) return false;
+    spec.initial_value = found->second;
+    return true;
+  });
 }
 
 std::span<const CoreRelocationInfo> Object::core_relocations() const {
@@ -184,6 +215,7 @@ bool Object::needs_target_btf() const { return data_->needs_target_btf; }
 const std::string& Object::name() const { return data_->name; }
 std::span<const ObjectProgram> Object::programs() const { return data_->programs; }
 std::span<const MapSpec> Object::maps() const { return data_->maps; }
+std::span<const ExternInfo> Externs(const Object& object) { return object.data().externs; }
 std::span<const MapSpec> StructOpsMaps(const Object& object) { return object.data().struct_ops; }
 std::shared_ptr<const btf::Btf> Object::btf() const { return data_->btf; }
 const std::string& Object::license() const { return data_->license; }

@@ -134,7 +134,7 @@ Result<EngineRun> RunOnKernel(const RunOptions& options, const Input& input, con
   run.maps = Json::object();
   for (const MapSpec& spec : input.object.maps()) {
     SKEP_TRY(const auto elements, instance->ReadMap(spec.name));
-    run.maps[spec.name] = DumpElements(spec, elements);
+    run.maps[spec.name] = DumpElements(spec, elements, input.object.btf().get());
     run.maps_text += PrintMap(spec, run.maps[spec.name]);
   }
   return run;

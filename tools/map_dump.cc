@@ -2,9 +2,11 @@
 #include "tools/map_dump.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "model/map_type_info.h"
+#include "tools/typed_value.h"
 
 namespace skep::tools {
 namespace {
@@ -38,15 +40,56 @@ bool ShowsZero(const Json& value) {
   return value.get_ref<const std::string&>().find_first_not_of('0') == std::string::npos;
 }
 
+// Of a per-CPU value: the distance of two slots, and how many of them are shown.
+size_t Stride(const MapSpec& spec) { return (size_t{spec.value_size} + 7) / 8 * 8; }
+size_t Lanes(const MapSpec& spec, const std::vector<std::byte>& value) {
+  size_t lanes = value.size() / Stride(spec);
+  while (lanes > 1 && IsZero(value.data() + (lanes - 1) * Stride(spec), spec.value_size)) --lanes;
+  return lanes;
+}
+
 Json ValueJson(const MapSpec& spec, const std::vector<std::byte>& value) {
   const uint32_t size = spec.value_size;
   if (!IsPercpu(spec.type)) return Hex(value.data(), size);
-  const size_t stride = (size_t{size} + 7) / 8 * 8;
-  size_t lanes = value.size() / stride;
-  while (lanes > 1 && IsZero(value.data() + (lanes - 1) * stride, size)) --lanes;
+  const size_t lanes = Lanes(spec, value);
   Json list = Json::array();
-  for (size_t i = 0; i < lanes; ++i) list.push_back(Hex(value.data() + i * stride, size));
+  for (size_t i = 0; i < lanes; ++i) list.push_back(Hex(value.data() + i * Stride(spec), size));
   return list;
+}
+
+// "formatted" of an element; null if the types do not say enough.
+Json Formatted(const MapSpec& spec, const btf::Btf* types, const std::vector<std::byte>& key,
+               const std::vector<std::byte>& value) {
+  const auto known = [&](uint32_t id) { return id != 0 && id < types->type_count(); };
+  if (types == nullptr || !known(spec.btf_value_type_id)) return nullptr;
+  Json out = {{"key", nullptr}, {"value", nullptr}};
+  uint32_t index = 0;
+  if (known(spec.btf_key_type_id)) {
+    out["key"] = TypedValue(*types, spec.btf_key_type_id, key);
+  } else if (IsArray(spec.type) && key.size() == sizeof(index)) {
+    std::memcpy(&index, key.data(), sizeof(index));
+    out["key"] = index;
+  }
+  const auto show = [&](const std::byte* at) {
+    return TypedValue(*types, spec.btf_value_type_id, {at, spec.value_size});
+  };
+  if (IsPercpu(spec.type)) {
+    const size_t lanes = Lanes(spec, value);
+    out["value"] = Json::array();
+    for (size_t i = 0; i < lanes; ++i)
+      out["value"].push_back(show(value.data() + i * Stride(spec)));
+  } else {
+    out["value"] = show(value.data());
+  }
+  return out["key"].is_null() || out["value"].is_null() ? Json(nullptr) : out;
+}
+
+Json ElementJson(const MapSpec& spec, const btf::Btf* types, const std::vector<std::byte>& key,
+                 const std::vector<std::byte>& value) {
+  Json element = {{"key", Hex(key.data(), key.size())}, {"value", ValueJson(spec, value)}};
+  Json formatted = Formatted(spec, types, key, value);
+  if (!formatted.is_null()) element["formatted"] = std::move(formatted);
+  return element;
 }
 
 std::string MapHead(const MapSpec& spec) {
@@ -59,15 +102,20 @@ std::string PrintElements(MapType type, const Json& elements) {
   for (const Json& element : elements) {
     const Json& value = element["value"];
     if (IsArray(type) && ShowsZero(value)) continue;
-    out += "  " + element["key"].get<std::string>() + ": " +
-           (value.is_string() ? value.get<std::string>() : value.dump()) + "\n";
+    const bool typed = element.contains("formatted");
+    const Json& shown = typed ? element["formatted"] : element;
+    const auto text = [&](const Json& part) {
+      return part.is_string() && !typed ? part.get<std::string>()
+                                        : part.dump(-1, ' ', false, Json::error_handler_t::replace);
+    };
+    out += "  " + text(shown["key"]) + ": " + text(shown["value"]) + "\n";
   }
   return out;
 }
 
 }  // namespace
 
-Json DumpMap(Map& map) {
+Json DumpMap(Map& map, const btf::Btf* types) {
   Json out = Json::array();
   const MapSpec& spec = map.spec();
   std::vector<std::byte> key(spec.key_size), next(spec.key_size), value(map.host_value_size());
@@ -78,23 +126,23 @@ Json DumpMap(Map& map) {
     key.swap(next);
     previous = key.data();
     if (map.HostLookup(key.data(), value.data(), 0) != 0) continue;
-    out.push_back({{"key", Hex(key.data(), key.size())}, {"value", ValueJson(spec, value)}});
+    out.push_back(ElementJson(spec, types, key, value));
   }
   return out;
 }
 
-Json DumpElements(const MapSpec& spec, const std::vector<MapElement>& elements) {
+Json DumpElements(const MapSpec& spec, const std::vector<MapElement>& elements,
+                  const btf::Btf* types) {
   Json out = Json::array();
   for (const MapElement& element : elements) {
-    out.push_back({{"key", Hex(element.key.data(), element.key.size())},
-                   {"value", ValueJson(spec, element.value)}});
+    out.push_back(ElementJson(spec, types, element.key, element.value));
   }
   return out;
 }
 
-Json DumpMaps(const std::map<std::string, std::shared_ptr<Map>>& maps) {
+Json DumpMaps(const std::map<std::string, std::shared_ptr<Map>>& maps, const btf::Btf* types) {
   Json out = Json::object();
-  for (const auto& [name, map] : maps) out[name] = DumpMap(*map);
+  for (const auto& [name, map] : maps) out[name] = DumpMap(*map, types);
   return out;
 }
 
@@ -104,7 +152,7 @@ Json RecordsJson(const std::map<std::string, Records>& records) {
   return out;
 }
 
-std::string PrintMaps(const std::map<std::string, std::shared_ptr<Map>>& maps,
+std::string PrintMaps(const std::map<std::string, std::shared_ptr<Map>>& maps, const Json& dumps,
                       const std::map<std::string, Records>& records) {
   std::string out;
   for (const auto& [name, map] : maps) {
@@ -113,7 +161,7 @@ std::string PrintMaps(const std::map<std::string, std::shared_ptr<Map>>& maps,
       out += PrintRecords(found->second);
       continue;
     }
-    out += PrintElements(map->type(), DumpMap(*map));
+    out += PrintElements(map->type(), dumps[name]);
   }
   return out;
 }

@@ -122,9 +122,9 @@ class Session {
     SKEP_TRY_VOID(RunAll(*runtime, *outcome.executable, work, run));
     if (options_.show_maps) {
       SKEP_TRY(const auto records, waiting.Take());
-      run.maps = DumpMaps(instance->maps());
+      run.maps = DumpMaps(instance->maps(), program_.data().btf.get());
       run.records = RecordsJson(records);
-      run.maps_text = PrintMaps(instance->maps(), records);
+      run.maps_text = PrintMaps(instance->maps(), run.maps, records);
     }
     return run;
   }

@@ -20,6 +20,7 @@ void AddVerify(CLI::App& app, int& status);
 void AddTest(CLI::App& app, int& status);
 void AddAsm(CLI::App& app, int& status);
 void AddLink(CLI::App& app, int& status);
+void AddGen(CLI::App& app, int& status);
 void AddDisasm(CLI::App& app, int& status);
 void AddInspect(CLI::App& app, int& status);
 void AddJit(CLI::App& app, int& status);

@@ -78,7 +78,7 @@ Result<Input> OpenTest(std::string_view text, const std::string& path,
                       .program = Program::Create(test.program).At(path),
                       .type = test.program.type});
   Object object = Object::FromPrograms(path, std::move(programs), test.program.maps);
-  return Input{std::move(object), std::move(test)};
+  return Input{.object = std::move(object), .test = std::move(test)};
 }
 
 // What an object refers to is known once it is read, and reading it is cheap
@@ -95,23 +95,30 @@ Result<Input> OpenObject(std::span<const std::byte> bytes, const std::string& pa
                                   [](const ObjectProgram& entry) {
                                     return entry.program && NeedsTargetBtf(entry.program->data());
                                   });
-  if (options.target_btf != nullptr || !needed) return Input{std::move(object), std::nullopt};
+  if (options.target_btf != nullptr || !needed) return Input{.object = std::move(object)};
   SKEP_TRY(options.target_btf, ReadTargetBtf(target));
-  if (options.target_btf == nullptr) return Input{std::move(object), std::nullopt};
+  if (options.target_btf == nullptr) return Input{.object = std::move(object)};
   SKEP_TRY(auto linked, Object::Parse(bytes, path, options));
-  return Input{std::move(linked), std::nullopt};
+  return Input{.object = std::move(linked)};
 }
 
 }  // namespace
 
 Result<Input> OpenInput(const std::string& path, const TargetOptions& target) {
   SKEP_TRY(auto bytes, ReadFile(path));
-  if (IsElf(bytes)) return OpenObject(bytes, path, target);
+  if (IsElf(bytes)) {
+    SKEP_TRY(Input input, OpenObject(bytes, path, target));
+    input.bytes = std::move(bytes);
+    return input;
+  }
   if (!LooksLikeText(bytes)) {
     return Error{ErrorCode::kMalformedObject,
                  path + ": neither an ELF object nor a test file (.ebpf, .data)"};
   }
-  return OpenTest({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path, target);
+  SKEP_TRY(Input input,
+           OpenTest({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path, target));
+  input.bytes = std::move(bytes);
+  return input;
 }
 
 Result<ProgramTypeId> ParseProgramType(const std::string& text) {

@@ -23,7 +23,8 @@ Result<std::vector<std::byte>> ReadFile(const std::string& path, size_t limit = 
 
 struct Input {
   Object object;
-  std::optional<TestFile> test;  // if it is a .ebpf or .data file
+  std::vector<std::byte> bytes{};  // of the file
+  std::optional<TestFile> test{};  // if it is a .ebpf or .data file
 };
 
 // Reads an ELF object or a test file, told apart by their first bytes. Objects

@@ -71,6 +71,7 @@ int main(int argc, char** argv) {
   AddTest(app, status);
   AddAsm(app, status);
   AddLink(app, status);
+  AddGen(app, status);
   AddDisasm(app, status);
   AddInspect(app, status);
   AddJit(app, status);

@@ -114,8 +114,8 @@ std::string RunningConfig(const utsname& names) {
 
 }  // namespace
 
-void AddTargetOptions(CLI::App* command, TargetOptions& options) {
-  command->add_option("--btf", options.btf,
+void AddTargetOptions(CLI::App* command, TargetOptions& options, const char* btf_option) {
+  command->add_option(btf_option, options.btf,
                       "BTF of the target kernel; else " + std::string(kKernelBtfPath));
   command->add_option("--kconfig", options.kconfig,
                       "Configuration of the target kernel; else that of the running one");

@@ -23,8 +23,8 @@ struct TargetOptions {
   std::string kconfig;  // empty: the running kernel's, if it can be read
 };
 
-// Adds --btf and --kconfig to a subcommand.
-void AddTargetOptions(CLI::App* command, TargetOptions& options);
+// Adds --btf, or what `btf_option` names it, and --kconfig to a subcommand.
+void AddTargetOptions(CLI::App* command, TargetOptions& options, const char* btf_option = "--btf");
 
 // All but the BTF. Fails if a file that was named cannot be read or makes no
 // sense; what was not named and is not there is left out.

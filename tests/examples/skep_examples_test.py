@@ -61,7 +61,7 @@ class SkepExamples(unittest.TestCase):
 
     def test_the_host_programs_do_what_their_comments_say(self):
         for program, arguments in (("block_address", ["firewall"]), ("own_helper", []),
-                                   ("read_events", ["hello_buffer"])):
+                                   ("read_events", ["hello_buffer"]), ("count_packets", [])):
             path = BUILD / "examples" / program
             if not path.exists():
                 self.skipTest(f"{path} is not built")

@@ -74,7 +74,9 @@ class BadFiles(SkepTest):
         text = self.write("text", "no BTF")
         for flag in ("--btf", "--kconfig"):
             for name in READERS:
-                self.refuse(name, target, flag, self.folder / "none", says=["none", "No such file"])
+                # "--btf" of inspect is a type to write.
+                flag_of = "--target-btf" if (name, flag) == ("inspect", "--btf") else flag
+                self.refuse(name, target, flag_of, self.folder / "none", says=["none", "No such file"])
         self.refuse("verify", target, "--btf", text, says=[text])
         broken = self.write("broken.gz", b"\x1f\x8b\x08\x00rubbish")
         self.refuse("verify", target, "--kconfig", broken, says=[broken])

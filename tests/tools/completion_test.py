@@ -38,6 +38,12 @@ class Completion(SkepTest):
         self.assertEqual(self.complete("disasm", "--lo"), ["--lowered"])
         self.assertEqual(len(options), len(set(options)), options)
 
+    def test_what_gen_makes_is_offered_and_its_options_are(self):
+        self.assertEqual(self.complete("gen", "sk"), ["skeleton"])
+        self.assertEqual(sorted(self.complete("gen", "")), ["--help", "btf", "skeleton"])
+        self.assertEqual(self.complete("gen", "skeleton", "--na"), ["--name"])
+        self.assertEqual(self.complete("gen", "btf", "--clang-"), ["--clang-argument"])
+
     def test_values_of_options_are_offered(self):
         self.assertEqual(self.complete("run", "--engine", "ch"), ["checked"])
         self.assertEqual(self.complete("run", "--clock", ""), ["fixed", "real"])

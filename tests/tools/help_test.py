@@ -32,6 +32,12 @@ class Help(SkepTest):
                 text = self.check(name, name)
                 self.assertRegex(text, rf"Examples:\n(.*\n)*.*skep {name} ")
 
+    def test_what_gen_makes_has_help_of_its_own(self):
+        for name in ("skeleton", "btf"):
+            with self.subTest(name):
+                text = self.check(f"gen_{name}", "gen", name)
+                self.assertRegex(text, rf"Examples:\n(.*\n)*.*skep gen {name} ")
+
     def test_no_subcommand_is_missing_here(self):
         listed = self.done("--help").split("Subcommands:\n")[1].split("\n\n")[0]
         self.assertEqual(re.findall(r"(?m)^  ([a-z]+)", listed), SUBCOMMANDS)

@@ -15,8 +15,16 @@ _skep() {
     COMPREPLY=($(compgen -W "$words --help --version" -- "$current"))
     return
   fi
+  # A subcommand may have subcommands of its own.
+  local command=("${COMP_WORDS[1]}")
+  words=$("${COMP_WORDS[0]}" "${command[@]}" --help 2>/dev/null | sed -n '/^Subcommands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+  if [ -n "$words" ] && [ "$COMP_CWORD" -eq 2 ]; then
+    COMPREPLY=($(compgen -W "$words --help" -- "$current"))
+    return
+  fi
+  if [ -n "$words" ]; then command+=("${COMP_WORDS[2]}"); fi
   if [[ $current == -* ]]; then
-    words=$("${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null | sed -n '/^Options:/,/^$/p' | grep -oE '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,')
+    words=$("${COMP_WORDS[0]}" "${command[@]}" --help 2>/dev/null | sed -n '/^Options:/,/^$/p' | grep -oE '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,')
     COMPREPLY=($(compgen -W "$words" -- "$current"))
     return
   fi

@@ -53,6 +53,10 @@ uint32_t BtfBuilder::AddPlain(uint8_t kind, std::string_view name, uint32_t size
 }
 
 uint32_t BtfBuilder::Int(std::string_view name, uint32_t bytes, bool is_signed) {
+  if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8 && bytes != 16) {
+    Refuse(name, "an integer has 1, 2, 4, 8 or 16 bytes");
+    bytes = 1;
+  }
   return Add({Name(name), Info(Kind::kInt, 0), bytes, (is_signed ? kSigned : 0) | bytes * 8});
 }
 uint32_t BtfBuilder::Bool(std::string_view name) {

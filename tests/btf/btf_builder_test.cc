@@ -77,7 +77,9 @@ TEST(BtfBuilder, SaysWhatMakesNoSense) {
             }),
             "host: type 'far': member 'bits' lies farther than BTF can say");
   EXPECT_NE(error([](BtfBuilder& types) { types.Pointer(7); }), "") << "there is no type 7";
-  EXPECT_NE(error([](BtfBuilder& types) { types.Int("odd", 32); }), "");
+  EXPECT_EQ(error([](BtfBuilder& types) { types.Int("odd", 3); }),
+            "host: type 'odd': an integer has 1, 2, 4, 8 or 16 bytes");
+  EXPECT_NE(error([](BtfBuilder& types) { types.Int("wide", 32); }), "");
   EXPECT_NE(error([](BtfBuilder& types) {
               const uint32_t u32 = types.Int("unsigned int", 4);
               types.Struct("small", 4, {{"a", u32, 0}, {"b", u32, 4}});

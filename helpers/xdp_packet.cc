@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include "helpers/functions.h"
 #include "helpers/packet_registers.h"
@@ -116,6 +117,8 @@ uint64_t XdpAdjustTail(uint64_t r1, uint64_t r2, uint64_t, uint64_t, uint64_t,
   XdpContext& xdp = AsXdp(r1);
   const auto delta = static_cast<int32_t>(r2);
   if (xdp.fragments != nullptr) {
+    // Linux's negative of it is itself, which takes nothing away.
+    if (delta == std::numeric_limits<int32_t>::min()) return 0;
     return FromResult(delta < 0 ? ShrinkFragments(xdp, static_cast<uint32_t>(-int64_t{delta}))
                                 : GrowLastFragment(*xdp.fragments, static_cast<uint32_t>(delta)));
   }

@@ -26,6 +26,7 @@ namespace skep::model {
 
 struct ExecProgram;
 class PacketState;
+class SeqBuffer;
 
 inline constexpr uint32_t kMaxTailCalls = 33;
 inline constexpr uint32_t kMaxFrames = 8;
@@ -68,6 +69,7 @@ struct ExecutionExtras {
   HeldResources held;
   // What the run allocated and did not free yet; freed when it is stopped.
   std::vector<std::unique_ptr<uint64_t[]>> owned;
+  SeqBuffer* seq = nullptr;             // during RunIterator
   uint64_t thrown = 0;                  // by bpf_throw
   std::unique_ptr<PacketState> packet;  // never null
 };

@@ -14,7 +14,7 @@
 namespace skep::model {
 
 // Where a load, store or atomic goes, the same on every path that reaches it;
-// kMixed if paths differ, but kKernel if one of them goes there.
+// kMixed if paths differ, but kKernel or else kObject if one of them goes there.
 enum class AccessKind : uint8_t {
   kNone,  // not a memory access, or never reached
   kStack,
@@ -24,7 +24,8 @@ enum class AccessKind : uint8_t {
   kMemory,  // ring buffer records, plain memory, helper memory
   kArena,   // an arena, at the low half of the address; arithmetic: of such a pointer
   kMixed,   // several of the above, none of them kContext
-  kKernel,  // objects of the kernel's, which no engine of this process has
+  kObject,  // an object that is known by its type alone; loads may fault and give 0
+  kKernel,  // sockets and the like of the kernel's, which no engine of this process has
 };
 
 inline constexpr uint32_t kNoMap = 0xffffffff;

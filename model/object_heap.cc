@@ -151,7 +151,6 @@ void DropOwned(const ValueType& type, std::byte* value) noexcept {
     switch (f.kind) {
       case SpecialKind::kKptr:
       case SpecialKind::kKptrPercpu: {
-        if (f.target == nullptr) break;
         auto& word = *reinterpret_cast<uint64_t*>(at);
         const uint64_t owned =
             std::atomic_ref<uint64_t>(word).exchange(0, std::memory_order_acq_rel);

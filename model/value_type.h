@@ -53,8 +53,8 @@ struct ValueField {
   uint32_t size = 0;
   // Roots: where in the objects their node is.
   uint32_t node_offset = 0;
-  // Roots and kernel pointers: what they own; null for the kernel's own types,
-  // of which this process has none.
+  // Roots and kernel pointers: what they own; null for the kernel's own types, of
+  // which there is what kernel functions make here (struct bpf_cpumask).
   std::shared_ptr<const ValueType> target;
 };
 

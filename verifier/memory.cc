@@ -11,7 +11,7 @@ namespace skep::verifier {
 namespace {
 
 model::AccessKind AccessKindOf(const Register& pointer) {
-  if ((pointer.flags & kUntrusted) != 0) return model::AccessKind::kKernel;
+  if ((pointer.flags & kUntrusted) != 0) return model::AccessKind::kObject;
   switch (pointer.kind) {
     case RegKind::kContext:
       return model::AccessKind::kContext;
@@ -31,11 +31,12 @@ model::AccessKind AccessKindOf(const Register& pointer) {
     case RegKind::kSockCommon:
     case RegKind::kTcpSock:
     case RegKind::kXdpSock:
+      return model::AccessKind::kKernel;
     case RegKind::kTracingBuffer:
     case RegKind::kBuffer:
-      return model::AccessKind::kKernel;
+      return model::AccessKind::kObject;
     case RegKind::kBtfId:  // an object of the program's own is plain memory
-      return pointer.btf == kProgramBtf ? model::AccessKind::kMemory : model::AccessKind::kKernel;
+      return pointer.btf == kProgramBtf ? model::AccessKind::kMemory : model::AccessKind::kObject;
     case RegKind::kArena:
       return model::AccessKind::kArena;
     case RegKind::kNotInit:
@@ -66,9 +67,12 @@ bool Verifier::LeaksPointer(int i) const {
 void Verifier::NoteAccess(const Register& pointer) {
   const model::AccessKind kind = AccessKindOf(pointer);
   model::AccessKind& noted = notes_[insn_].fact.access;
-  if (noted == model::AccessKind::kKernel) return;
-  const bool first = noted == model::AccessKind::kNone || kind == model::AccessKind::kKernel;
-  noted = first || noted == kind ? kind : model::AccessKind::kMixed;
+  for (const auto strong : {model::AccessKind::kKernel, model::AccessKind::kObject}) {
+    if (noted != strong && kind != strong) continue;
+    noted = strong;
+    return;
+  }
+  noted = noted == model::AccessKind::kNone || noted == kind ? kind : model::AccessKind::kMixed;
 }
 
 // An access to a context or to the kernel's memory is rewritten for the host, so

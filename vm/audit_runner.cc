@@ -34,7 +34,8 @@ class Runner {
     // As Lower says it of such a program.
     const auto& facts = audit.facts().insns;
     if (std::any_of(facts.begin(), facts.end(), [](const model::InsnFact& fact) {
-          return fact.access == model::AccessKind::kKernel;
+          return fact.access == model::AccessKind::kKernel ||
+                 fact.access == model::AccessKind::kObject;
         })) {
       result.reason = "an object of the kernel is accessed, which can be verified but not run here";
       return result;

@@ -17,6 +17,7 @@ Result<ExecPtr> Lowering::Run() {
   out_ = std::make_shared<ExecProgram>();
   SKEP_TRY_VOID(Prepare());
   SKEP_TRY_VOID(CheckFlow());
+  SKEP_TRY_VOID(FindGuardedLoads());
   Place();
   SKEP_TRY_VOID(Write());
   WriteSubprograms();
@@ -122,6 +123,26 @@ Result<void> Lowering::CheckOperation(size_t slot) const {
     default:
       return {};
   }
+}
+
+Result<void> Lowering::FindGuardedLoads() {
+  has_guarded_loads_.assign(program_.subprograms().size(), false);
+  for (size_t slot = 0; slot < code_.size(); ++slot) {
+    if (IsSecondSlot(slot) || !Reached(slot) || !IsGuardedLoad(slot)) continue;
+    if (rights_ != Rights::kRoot) {
+      return Refuse(ErrorCode::kUnsupported, slot,
+                    "an object of the host is followed to wherever its pointers lead, which this "
+                    "program has no rights to");
+    }
+    const size_t s = SubprogramOf(slot);
+    has_guarded_loads_[s] = true;
+    if (OwnStack(s) <= model::kFrameBytes) continue;
+    return Refuse(ErrorCode::kUnsupported, slot,
+                  fmt::format("loads from objects take {} bytes of stack, which function '{}' does "
+                              "not leave",
+                              kGuardedLoadBytes, program_.subprograms()[s].name));
+  }
+  return {};
 }
 
 const model::KfuncSpec* Lowering::KfuncAt(size_t slot) const {

@@ -52,6 +52,7 @@ size_t Lowering::SubprogramOf(size_t slot) const {
 
 uint32_t Lowering::SizeOf(size_t slot) const {
   if (IsPacketLoad(slot)) return kPacketLoadSize;
+  if (IsGuardedLoad(slot)) return kGuardedLoadSize;
   if (Info(code_[slot].op).kind == OpKind::kCallKfunc && KfuncAt(slot)->InfoRegister() != 0) {
     return 2;
   }

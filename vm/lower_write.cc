@@ -35,6 +35,10 @@ Result<void> Lowering::Write() {
       WritePacketLoad(slot);
       continue;
     }
+    if (IsGuardedLoad(slot)) {
+      WriteGuardedLoad(slot);
+      continue;
+    }
     if (Info(code_[slot].op).kind == OpKind::kCallKfunc) {
       WriteKfunc(slot);
       continue;
@@ -85,6 +89,18 @@ void Lowering::WritePacketLoad(size_t slot) {
   emit(Op::kJSGe64Imm, 0, 0, 0, next);
   emit(Op::kMov32Imm, 0, 0, 0);
   emit(Op::kExit, 0, 0, 0);
+}
+
+void Lowering::WriteGuardedLoad(size_t slot) {
+  const size_t helper = GuardedLoadStart() + GuardedLoadIndex(Info(code_[slot].op).width);
+  const auto stack = static_cast<int16_t>(-static_cast<int32_t>(OwnStack(SubprogramOf(slot))));
+  const auto entry = static_cast<int32_t>(helper * sizeof(model::HelperEntry));
+  for (const ExecInsn& insn : GuardedLoad(code_[slot], stack, entry)) {
+    const OpClass kind = ClassOf(insn.op);
+    const bool memory = kind == OpClass::kLoad || kind == OpClass::kStore;
+    Emit(slot, insn,
+         InsnFact{.reached = true, .access = memory ? AccessKind::kStack : AccessKind::kNone});
+  }
 }
 
 void Lowering::WriteKfunc(size_t slot) {
@@ -157,7 +173,12 @@ Result<void> Lowering::Resolve(size_t slot, ExecInsn& insn) {
   if (FactAt(slot)->access == AccessKind::kContext) return ResolveContext(insn);
   if (FactAt(slot)->access == AccessKind::kKernel) {
     return Refuse(ErrorCode::kUnsupported, slot,
-                  "an object of the kernel is accessed, which can be verified but not run here");
+                  "a socket or the like of the kernel is accessed, which can be verified but not "
+                  "run here");
+  }
+  if (FactAt(slot)->access == AccessKind::kObject) {
+    return Refuse(ErrorCode::kUnsupported, slot,
+                  "an object of the kernel is written, which can be verified but not run here");
   }
   return {};
 }
@@ -292,8 +313,7 @@ void Lowering::WriteSubprograms() {
     sub.end = subprograms[i].end == code_.size() ? place_.back() : EntryAt(subprograms[i].end);
     if (sub.start == sub.end) continue;
     if (facts_ != nullptr) {
-      sub.stack_depth =
-          facts_->subprograms[i].stack_depth + (counts_rounds_[i] ? model::kMayGotoBytes : 0);
+      sub.stack_depth = OwnStack(i) + (counts_rounds_[i] ? model::kMayGotoBytes : 0);
       sub.tail_call_reachable = facts_->subprograms[i].tail_call_reachable;
     } else {
       sub.stack_depth = model::kFrameBytes;

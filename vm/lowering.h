@@ -22,6 +22,7 @@
 #include "model/facts.h"
 #include "model/kfuncs.h"
 #include "model/may_goto.h"
+#include "vm/guarded_load.h"
 #include "vm/lower.h"
 #include "vm/packet_load.h"
 
@@ -79,9 +80,10 @@ class Lowering {
 
   Result<void> CheckOperation(size_t slot) const;
 
-  size_t InlinedLoopIndex() const {
+  size_t GuardedLoadStart() const {
     return input_.environment->helpers.size() + PacketLoadHelpers().size();
   }
+  size_t InlinedLoopIndex() const { return GuardedLoadStart() + GuardedLoadHelpers().size(); }
 
   const model::KfuncSpec* KfuncAt(size_t slot) const;
 
@@ -109,6 +111,21 @@ class Lowering {
 
   bool IsPacketLoad(size_t slot) const { return ClassOf(code_[slot].op) == OpClass::kPacketLoad; }
 
+  // Loads alone: stores into such objects are refused.
+  bool IsGuardedLoad(size_t slot) const {
+    const InsnFact* fact = FactAt(slot);
+    return fact != nullptr && fact->access == AccessKind::kObject &&
+           ClassOf(code_[slot].op) == OpClass::kLoad;
+  }
+  // Which functions load from objects that only their types are known of; refuses
+  // those that may not or cannot.
+  Result<void> FindGuardedLoads();
+  // Stack of a function with what guarded loads need; may_goto counts below it.
+  uint32_t OwnStack(size_t subprogram) const {
+    return facts_->subprograms[subprogram].stack_depth +
+           (has_guarded_loads_[subprogram] ? kGuardedLoadBytes : 0);
+  }
+
   // Which functions count rounds of may_goto. The checked engine counts by itself.
   void FindMayGotos();
 
@@ -127,7 +144,7 @@ class Lowering {
   }
   // From r10.
   int16_t CountOffset(size_t subprogram) const {
-    const uint32_t depth = facts_->subprograms[subprogram].stack_depth + model::kMayGotoBytes;
+    const uint32_t depth = OwnStack(subprogram) + model::kMayGotoBytes;
     return static_cast<int16_t>(-static_cast<int32_t>(depth));
   }
   bool StartsCount(size_t slot) const {
@@ -148,6 +165,8 @@ class Lowering {
   // out with r0 = 0 if it lies outside the packet. Linux makes the same sequence
   // (the load clobbers r1 .. r5 by definition).
   void WritePacketLoad(size_t slot);
+
+  void WriteGuardedLoad(size_t slot);
 
   // A call of a kernel function: a helper call, after a load of what Linux's
   // verifier fills in.
@@ -176,9 +195,10 @@ class Lowering {
   const Rights rights_;
   std::shared_ptr<ExecProgram> out_;
   std::vector<DecodedInsn> code_;
-  std::vector<bool> counts_rounds_;  // by subprogram
-  std::vector<bool> uncalled_;       // by subprogram
-  std::vector<uint32_t> place_;      // by slot: index in out_->insns
+  std::vector<bool> counts_rounds_;      // by subprogram
+  std::vector<bool> uncalled_;           // by subprogram
+  std::vector<bool> has_guarded_loads_;  // by subprogram
+  std::vector<uint32_t> place_;          // by slot: index in out_->insns
 };
 
 }  // namespace skep

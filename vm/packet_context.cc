@@ -76,6 +76,15 @@ model::SkbContext MakeSkb(const PacketInput& packet, bool with_mac) {
   return skb;
 }
 
+model::SkbContext MakePayload(const PacketInput& packet) {
+  model::SkbContext skb = BlankSkb();
+  skb.mac = skb.network = skb.data = skb.data_meta = skb.head = packet.data.data();
+  skb.data_end = skb.end = skb.data + packet.data.size();
+  skb.len = static_cast<uint32_t>(packet.data.size());
+  skb.ifindex = packet.ingress_ifindex;
+  return skb;
+}
+
 void TakeFields(const SkbFields& from, model::SkbContext& skb) {
   skb.mark = from.mark;
   skb.priority = from.priority;

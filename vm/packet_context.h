@@ -35,6 +35,8 @@ inline bool SeesLinkLayer(ProgramTypeId type) {
 
 // REQUIRES: an Ethernet header.
 model::SkbContext MakeSkb(const PacketInput& packet, bool with_mac);
+// sk_skb: what a socket has received, without any header.
+model::SkbContext MakePayload(const PacketInput& packet);
 
 void TakeFields(const SkbFields& from, model::SkbContext& skb);
 SkbFields GiveFields(const model::SkbContext& skb);

@@ -50,9 +50,13 @@ RunResult RunXdp(const Executable& executable, ExecutionContext& context, const 
   return result;
 }
 
+model::SkbContext MakeFor(ProgramTypeId type, const PacketInput& packet) {
+  return type == ProgramTypeId::kSkSkb ? MakePayload(packet) : MakeSkb(packet, SeesLinkLayer(type));
+}
+
 RunResult RunSkb(const Executable& executable, ExecutionContext& context, const PacketFrame& frame,
                  PacketOutput& output) {
-  model::SkbContext skb = MakeSkb(frame, SeesLinkLayer(executable.program().type()));
+  model::SkbContext skb = MakeFor(executable.program().type(), frame);
   skb.head -= frame.headroom;
   skb.end += frame.tailroom;
   if (frame.fields != nullptr) TakeFields(*frame.fields, skb);
@@ -80,6 +84,7 @@ const char* WhyNot(const Executable& executable, const PacketInput& packet) {
       if (executable.program().type() == ProgramTypeId::kFlowDissector) {
         return "flow dissectors are run by RunFlowDissector";
       }
+      if (executable.program().type() == ProgramTypeId::kSkSkb) return nullptr;
       return packet.data.size() < model::kEthernetHeader
                  ? "a packet needs an Ethernet header of 14 bytes"
                  : nullptr;
@@ -114,7 +119,7 @@ RunResult Executable::RunPacket(ExecutionContext& context,
     model::XdpContext xdp = MakeXdp(packet);
     return Run(context, &xdp);
   }
-  model::SkbContext skb = MakeSkb(packet, SeesLinkLayer(program_.type()));
+  model::SkbContext skb = MakeFor(program_.type(), packet);
   return Run(context, &skb);
 }
 

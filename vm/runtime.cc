@@ -15,6 +15,7 @@
 #include "model/execution_layout.h"
 #include "model/packet_state.h"
 #include "vm/executable.h"
+#include "vm/guarded_load.h"
 #include "vm/lower.h"
 #include "vm/packet_load.h"
 #include "vm/program_types.h"
@@ -185,8 +186,8 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(RuntimeOptions options) {
   for (const HelperSpec& spec : state->helpers) {
     state->helper_entries.push_back({spec.function, &spec});
   }
-  for (const HelperSpec& spec : PacketLoadHelpers()) {
-    state->helper_entries.push_back({spec.function, &spec});
+  for (const auto specs : {PacketLoadHelpers(), GuardedLoadHelpers()}) {
+    for (const HelperSpec& spec : specs) state->helper_entries.push_back({spec.function, &spec});
   }
   state->helper_entries.push_back({InlinedLoop().function, &InlinedLoop()});
   for (const HelperSpec& spec : RunningKfuncs()) {

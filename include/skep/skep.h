@@ -17,6 +17,7 @@
 #include "skep/initial_value.h"
 #include "skep/inner_map.h"
 #include "skep/insn.h"
+#include "skep/iterator.h"
 #include "skep/link.h"
 #include "skep/map.h"
 #include "skep/map_spec.h"

@@ -70,6 +70,18 @@ class RunProgramsTest(SkepTest):
     def test_arenas(self):
         self.hold("arena")
 
+    def test_sets_of_cpus(self):
+        """By skep compare, which gives programs as many CPUs as the kernel has."""
+        path = OBJECTS / "cpumask.bpf.o"
+        if not path.exists():
+            self.skipTest("cpumask.bpf.o is not built")
+        result = self.skep("compare", path, "--json")
+        if not result.stdout:
+            self.skipTest(result.stderr.decode().strip())
+        results = {p["program"]: p["result"] for p in json.loads(result.stdout)["programs"]}
+        self.assertEqual(set(results.values()), {"equal"}, results)
+        self.assertGreater(len(results), 3)
+
     def test_tail_calls_out_of_functions(self):
         self.hold("tail_calls")
 

@@ -57,12 +57,13 @@ TEST_P(Lowered, RefusesAHelperWithoutAFunctionByName) {
 }
 
 TEST_P(Lowered, RefusesToRunATypeThatNothingInAProcessRuns) {
-  const Program program = ProgramFromText("-- type\nsk_skb\n-- asm\nr0 = 1\nexit\n");
+  const Program program =
+      ProgramFromText("-- type\nraw_tracepoint_writable\n-- asm\nr0 = 1\nexit\n");
   const auto outcome = MapsOf(program)->Load(program, test::Privileged(GetParam()));
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, ErrorCode::kUnsupported);
-  EXPECT_NE(outcome.error().message.find(
-                "nothing in a process runs programs of type sk_skb; they can only be verified"),
+  EXPECT_NE(outcome.error().message.find("nothing in a process runs programs of type "
+                                         "raw_tracepoint_writable; they can only be verified"),
             std::string::npos)
       << outcome.error().message;
 }

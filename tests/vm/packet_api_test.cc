@@ -277,6 +277,28 @@ TEST_P(PacketApi, ATestRunTakesPacketProgramsAlone) {
   EXPECT_EQ(run.error().sys_errno, 524);
 }
 
+// What a socket has received has no header, and may be short.
+TEST_P(PacketApi, RunsSkSkbProgramsOverPayload) {
+  const auto program = Make("sk_skb",
+                            "r2 = *(u32 *)(r1 + 76)\nr3 = *(u32 *)(r1 + 80)\n"
+                            "r0 = *(u32 *)(r1 + 0)\nr0 *= 1000\n"
+                            "r4 = r2\nr4 += 3\nif r4 > r3 goto end\n"
+                            "r5 = *(u8 *)(r2 + 2)\nr0 += r5\nr5 = 9\n"
+                            "*(u8 *)(r2 + 0) = r5\nend:\nexit\n");
+  ASSERT_NE(program, nullptr);
+  for (const uint32_t size : {1u, 3u, 100u}) {
+    std::vector<std::byte> bytes(size, std::byte{4});
+    const RunResult run = program->RunPacket(*context_, {.data = bytes});
+    EXPECT_TRUE(run.ok()) << context_->trap_detail();
+    EXPECT_EQ(run.value, size * 1000 + (size < 3 ? 0 : 4));
+    EXPECT_EQ(bytes[0], size < 3 ? std::byte{4} : std::byte{9});
+  }
+  const std::vector<std::byte> bytes(64);
+  const auto refused = TestRun(*program, *context_, {.data = bytes});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().sys_errno, 524);
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, PacketApi,
                          testing::Values(Engine::kInterp, Engine::kChecked, Engine::kBaseline,
                                          Engine::kJit),

@@ -180,8 +180,12 @@ bool Verifier::StepBranch(const DecodedInsn& insn) {
   if (decided >= 0) {
     if (dst.IsScalar() && !MarkPrecise(insn.dst)) return false;
     if (has_src && src.IsScalar() && !MarkPrecise(insn.src)) return false;
-    (decided == 1 ? notes.taken : notes.fell_through) = true;
-    if (decided == 1) next_insn_ = target;
+    if (decided == 1) {
+      notes.taken = true;
+      next_insn_ = target;
+    } else {
+      notes.fell_through = true;
+    }
     return true;
   }
   notes.taken = notes.fell_through = true;

@@ -125,10 +125,26 @@ Result<void> Lowering::CheckOperation(size_t slot) const {
   }
 }
 
+bool Lowering::MayReachOwnStructures() const {
+  if (out_->program_type->host != HostContext::kBytes) return true;
+  if (program_.type() == ProgramTypeId::kNetfilter) return true;
+  for (size_t slot = 0; slot < code_.size(); ++slot) {
+    if (IsSecondSlot(slot) || !Reached(slot)) continue;
+    if (Info(code_[slot].op).kind != OpKind::kCallKfunc) continue;
+    const model::KfuncSpec* spec = KfuncAt(slot);
+    if (spec != nullptr && spec->id == model::Kfunc::bpf_cast_to_kern_ctx) return true;
+  }
+  return false;
+}
+
 Result<void> Lowering::FindGuardedLoads() {
   has_guarded_loads_.assign(program_.subprograms().size(), false);
   for (size_t slot = 0; slot < code_.size(); ++slot) {
     if (IsSecondSlot(slot) || !Reached(slot) || !IsGuardedLoad(slot)) continue;
+    if (MayReachOwnStructures()) {
+      return Refuse(ErrorCode::kUnsupported, slot,
+                    "an object of the kernel is accessed, which can be verified but not run here");
+    }
     if (rights_ != Rights::kRoot) {
       return Refuse(ErrorCode::kUnsupported, slot,
                     "an object of the host is followed to wherever its pointers lead, which this "

@@ -117,6 +117,10 @@ class Lowering {
     return fact != nullptr && fact->access == AccessKind::kObject &&
            ClassOf(code_[slot].op) == OpClass::kLoad;
   }
+  // Whether a pointer that the verifier takes for an object of the kernel's may be
+  // one to a structure of this library's: packets behind their contexts have another
+  // layout here than the kernel's types say.
+  bool MayReachOwnStructures() const;
   // Which functions load from objects that only their types are known of; refuses
   // those that may not or cannot.
   Result<void> FindGuardedLoads();

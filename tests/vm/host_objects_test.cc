@@ -91,6 +91,18 @@ TEST_P(HostObjects, AreNotForProgramsWithoutTheRightToReadMemory) {
   EXPECT_TRUE(!loaded || loaded->executable == nullptr);
 }
 
+TEST_P(HostObjects, AreNotWhatPacketContextsLeadTo) {
+  SKEP_OPEN_OR_SKIP(object, "objects_of_the_host");
+  const auto instance = *runtime_->Instantiate(object);
+  for (const char* name : {"reads_the_packet", "reads_its_own_context"}) {
+    const auto loaded = instance->Load(name, test::Privileged(GetParam()));
+    ASSERT_FALSE(loaded) << name;
+    EXPECT_EQ(loaded.error().code, ErrorCode::kUnsupported);
+    EXPECT_NE(loaded.error().message.find("an object of the kernel is accessed"), std::string::npos)
+        << loaded.error().message;
+  }
+}
+
 TEST_P(HostObjects, ArePrintedByIterators) {
   SKEP_OPEN_OR_SKIP(object, "objects_of_the_host");
   const auto instance = *runtime_->Instantiate(object);

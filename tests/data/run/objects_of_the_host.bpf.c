@@ -34,6 +34,30 @@ int print_task(struct bpf_iter__task* ctx) {
   return bpf_seq_printf(seq, first, sizeof first, arguments, sizeof arguments) != 0;
 }
 
+// The packet is no object of the host: what is behind the pointer is laid out
+// otherwise than the kernel's struct sk_buff.
+struct sk_buff {
+  unsigned int len;
+} __attribute__((preserve_access_index));
+struct bpf_nf_ctx {
+  const void* state;
+  struct sk_buff* skb;
+} __attribute__((preserve_access_index));
+extern void* bpf_cast_to_kern_ctx(void* context) __ksym;
+
+SEC("netfilter")
+int reads_the_packet(struct bpf_nf_ctx* ctx) { return ctx->skb->len > 100; }
+
+struct xdp_buff {
+  unsigned int frame_sz;
+} __attribute__((preserve_access_index));
+
+SEC("xdp")
+int reads_its_own_context(struct xdp_md* xdp) {
+  struct xdp_buff* kernel = bpf_cast_to_kern_ctx(xdp);
+  return kernel->frame_sz > 100;
+}
+
 SEC("iter/task")
 int fill(struct bpf_iter__task* ctx) {
   static const char bytes[1000];

@@ -25,6 +25,7 @@
 #include "model/test_input.h"
 #include "tools/compare_addresses.h"
 #include "tools/compare_inputs.h"
+#include "tools/current_task.h"
 #include "tools/kernel_run.h"
 #include "tools/output.h"
 #include "tools/waiting_records.h"
@@ -275,7 +276,9 @@ class ProgramComparison {
     SKEP_TRY(auto instance, runtime_->Instantiate(*part_));
     SKEP_TRY(const auto loaded, instance->Load(program_, LoadWith(engine)));
     SKEP_TRY(auto context, runtime_->NewContext());
-    context->set_hooks(HooksOfKernel());
+    ExecutionHooks hooks = HooksOfKernel();
+    hooks.current_task = CurrentTask(program_);
+    context->set_hooks(std::move(hooks));
     SKEP_TRY(auto waiting, WaitingRecords::Create(WithoutPerf(instance->maps())));
     Bytes bytes = input.bytes;
     SKEP_TRY(const RunResult run, RunOver(*loaded.executable, *context, bytes));

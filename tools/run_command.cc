@@ -16,6 +16,7 @@
 
 #include "model/program_type_name.h"
 #include "tools/command.h"
+#include "tools/current_task.h"
 #include "tools/engine_run.h"
 #include "tools/input.h"
 #include "tools/kernel_run.h"
@@ -158,6 +159,7 @@ class Session {
           ++run.trace_dropped;
         }
       };
+      hooks.current_task = CurrentTask(program_);
       if (options_.clock == "fixed") hooks.clock = [](int) { return uint64_t{1'000'000'000}; };
       context->set_hooks(std::move(hooks));
       contexts.push_back(std::move(context));

@@ -28,7 +28,7 @@ Error Malformed(std::string message) {
 // Code and data that are loaded; symbols, types and relocations are made anew.
 bool IsLoaded(const Section& section) {
   return (section.type == SHT_PROGBITS || section.type == SHT_NOBITS) &&
-         (section.flags & SHF_ALLOC) != 0 && !section.name.empty() && section.name != ".eh_frame";
+         (section.flags & SHF_ALLOC) != 0 && section.name != ".eh_frame";
 }
 
 // Of each section, which loading one object does not ask for. REQUIRES: the
@@ -71,6 +71,10 @@ Result<void> ObjectMerger::AddSections(Input& input, std::span<const std::byte> 
   for (uint32_t i = 1; i < input.chunks.size(); ++i) {
     const Section& section = input.elf.sections()[i];
     if (!IsLoaded(section)) continue;
+    // Sections of several objects are joined by their names.
+    if (section.name.empty()) {
+      return Malformed(fmt::format("section {} is loaded, but has no name", i));
+    }
     auto added = AddSection(input, i);
     if (!added) return std::move(added).error().At(fmt::format("section {}", section.name));
   }

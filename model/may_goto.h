@@ -16,9 +16,6 @@ namespace skep::model {
 
 inline constexpr int64_t kMayGotoRounds = 0xffff;     // BPF_MAX_TIMED_LOOPS
 inline constexpr uint64_t kMayGotoLimit = 250000000;  // ns
-// The checked engine is slower by about this factor, and gets as much more time:
-// so loops get as far as on the others.
-inline constexpr uint64_t kCheckedMayGotoLimit = 16 * kMayGotoLimit;
 
 // In engines that have no better place it lies below the function's stack.
 struct MayGotoCount {
@@ -35,7 +32,6 @@ inline constexpr int32_t kMayGotoStarts = 1;
 // To be called when `left` has become negative. Returns true if the loop may go
 // on, with new rounds, or false.
 bool MayGotoGoesOn(MayGotoCount& count) noexcept;
-bool MayGotoGoesOn(MayGotoCount& count, uint64_t limit) noexcept;
 
 }  // namespace skep::model
 

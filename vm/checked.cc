@@ -195,7 +195,7 @@ class Machine {
 
   bool MayGotoGoesOn() {
     if (--may_goto_.left >= 0) return true;
-    if (observer_ == nullptr) return model::MayGotoGoesOn(may_goto_, model::kCheckedMayGotoLimit);
+    if (observer_ == nullptr) return model::MayGotoGoesOn(may_goto_);
     may_goto_.left = 0;
     return false;
   }

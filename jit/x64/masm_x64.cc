@@ -234,9 +234,7 @@ void MasmX64::EmitMayGotoCheck() {
   asm_.bind(may_goto_);
   PushAll();
   asm_.mov(x86::rdi, x86::r11);
-  CallAddress(reinterpret_cast<const void*>(
-                  static_cast<bool (*)(model::MayGotoCount&) noexcept>(&model::MayGotoGoesOn)),
-              "MayGotoGoesOn");
+  CallAddress(reinterpret_cast<const void*>(&model::MayGotoGoesOn), "MayGotoGoesOn");
   asm_.test(x86::al, x86::al);
   PopAll();
   asm_.ret();

@@ -6,8 +6,11 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
+#include <utility>
 
+#include <elf.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #ifdef SKEP_HAVE_LIBBPF
@@ -19,6 +22,7 @@
 #include "skep/program.h"
 
 #include "btf/btf.h"
+#include "loader/elf_writer.h"
 #include "tests/loader/objects.h"
 
 namespace skep::loader {
@@ -278,6 +282,19 @@ TEST(LinkObjects, GivesWhatLibbpfsLinkerGives) {
   }
 }
 #endif  // SKEP_HAVE_LIBBPF
+
+// It would be left out without a word.
+TEST(Link, RefusesCodeInASectionWithoutAName) {
+  const std::vector<std::byte> code(16);
+  ElfWriter writer;
+  writer.Add({.name = "", .type = SHT_PROGBITS, .flags = SHF_ALLOC | SHF_EXECINSTR}, code);
+  const std::vector<std::byte> file = std::move(writer).Finish();
+  const LinkInput input{"nameless.bpf.o", file};
+  const auto linked = LinkObjects(std::span(&input, 1));
+  ASSERT_FALSE(linked);
+  EXPECT_NE(linked.error().message.find("section 1 is loaded, but has no name"), std::string::npos)
+      << linked.error().message;
+}
 
 }  // namespace
 }  // namespace skep::loader

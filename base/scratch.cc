@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <iterator>
+#include <new>
 
 #include <sys/mman.h>
 

@@ -17,8 +17,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory_resource>
-#include <new>
-#include <utility>
 
 namespace skep::base {
 
@@ -39,11 +37,6 @@ class Scratch final : public std::pmr::memory_resource {
     next_ += rounded;
     left_ -= rounded;
     return taken;
-  }
-  template <class T, class... Args>
-  T* New(Args&&... args) {
-    static_assert(alignof(T) <= kAlignment);
-    return new (Take(sizeof(T))) T(std::forward<Args>(args)...);
   }
 
  private:

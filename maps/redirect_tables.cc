@@ -83,7 +83,7 @@ int RedirectArray::DoHostUpdate(const std::byte* key, const std::byte* value,
   if (flags == kUpdateNoExist) return -EEXIST;
   if (spec_.type == MapType::kCpumap) {
     if (First(entry) > kMaxQueue) return -EOVERFLOW;
-    if (index >= limit()) return -ENODEV;
+    if (index >= limit_) return -ENODEV;
   }
   if (NamesProgram(entry)) return -EINVAL;
   Entry(index).store(First(entry), std::memory_order_relaxed);

@@ -42,14 +42,12 @@ class RedirectArray final : public Map {
   int DoNextKey(const std::byte* key, std::byte* next) noexcept override;
 
  private:
-  // Below it are the entries that the machine can have: for CPUMAP its CPUs.
-  uint32_t limit() const { return limit_; }
   std::atomic<uint64_t>& Entry(uint32_t index) const noexcept {
     return reinterpret_cast<std::atomic<uint64_t>*>(region_.base())[index];
   }
 
   const Region region_;
-  const uint32_t limit_;
+  const uint32_t limit_;  // entries that the machine can have: for CPUMAP its CPUs
 };
 
 // DEVMAP_HASH.

@@ -18,7 +18,9 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/scratch.h"
@@ -393,7 +395,7 @@ class StatePool {
     struct Free {
       Free* next;
     };
-    static_assert(sizeof(T) >= sizeof(Free));
+    static_assert(sizeof(T) >= sizeof(Free) && alignof(T) <= base::Scratch::kAlignment);
     Free* free = nullptr;
     uint64_t in_use = 0;
 

@@ -2,6 +2,8 @@
 #include "skep/verify.h"
 
 #include <chrono>
+#include <memory>
+#include <utility>
 
 #include "verifier/verifier.h"
 
@@ -21,6 +23,8 @@ VerifyOutcome Verify(const Program& program, const Environment& environment,
   VerifierReport& report = outcome.report;
   verifier::Verifier verifier(program, environment, options);
   report.accepted = verifier.Run();
+  std::shared_ptr<const model::Facts> facts;
+  if (report.accepted) facts = verifier.MakeFacts();
   report.findings = verifier.TakeFindings();
   report.statistics = verifier.statistics();
   report.statistics.time_us =
@@ -31,7 +35,7 @@ VerifyOutcome Verify(const Program& program, const Environment& environment,
   if (report.accepted) {
     VerifyOptions kept = options;
     kept.cancel = nullptr;  // need not live as long
-    outcome.verified = VerifyAccess::Make(program, kept, verifier.MakeFacts());
+    outcome.verified = VerifyAccess::Make(program, kept, std::move(facts));
   }
   return outcome;
 }

@@ -299,6 +299,66 @@ TEST_P(PacketApi, RunsSkSkbProgramsOverPayload) {
   EXPECT_EQ(refused.error().sys_errno, 524);
 }
 
+// One slot of a table is filled, and emptied again.
+TEST_P(PacketApi, TablesSayWhetherThereIsSomewhereToRedirectTo) {
+  for (const std::string type : {"devmap", "devmap_hash", "cpumap", "xskmap"}) {
+    const Program program =
+        ProgramFromText("-- type\nxdp\n-- maps\nports " + type +
+                        " key=4 value=4 entries=4\n-- asm\n"
+                        "r1 = map[ports] ll\nr2 = 2\nr3 = 1\ncall bpf_redirect_map\nexit\n");
+    const auto instance = MapsOf(program);
+    const auto executable = Load(*instance, program);
+    ASSERT_NE(executable, nullptr) << type;
+    const auto map = instance->FindMap("ports");
+    ASSERT_NE(map, nullptr);
+    const uint32_t slot = 2, target = 3;
+    const auto* key = reinterpret_cast<const std::byte*>(&slot);
+    Buffer buffer(0, 20, 0);
+    EXPECT_EQ(RunFrame(*executable, *context_, buffer.input, output_).value, 1u) << type;
+    EXPECT_EQ(output_.redirect.kind, RedirectKind::kNone);
+    ASSERT_EQ(map->HostUpdate(key, reinterpret_cast<const std::byte*>(&target)), 0) << type;
+    EXPECT_EQ(RunFrame(*executable, *context_, buffer.input, output_).value, 4u) << type;
+    EXPECT_EQ(output_.redirect.kind, RedirectKind::kMap);
+    EXPECT_EQ(output_.redirect.map, map.get());
+    EXPECT_EQ(output_.redirect.slot, slot);
+    ASSERT_EQ(map->HostDelete(key), 0);
+    EXPECT_EQ(RunFrame(*executable, *context_, buffer.input, output_).value, 1u) << type;
+  }
+}
+
+// What programs put into them they find there.
+TEST_P(PacketApi, ProgramsUseLruTriesAndFilters) {
+  const Program program = ProgramFromText(
+      "-- type\nxdp\n-- maps\nrecent lru_hash key=4 value=8 entries=2\n"
+      "routes lpm_trie key=8 value=8 entries=4 flags=1\n"
+      "seen bloom_filter key=0 value=8 entries=8\n-- asm\n"
+      // Five keys into two places, then the last one is there.
+      "r6 = 0\nnext:\n*(u32 *)(r10 - 4) = r6\n*(u64 *)(r10 - 16) = r6\n"
+      "r1 = map[recent] ll\nr2 = r10\nr2 += -4\nr3 = r10\nr3 += -16\nr4 = 0\n"
+      "call bpf_map_update_elem\nif r0 != 0 goto bad\nr6 += 1\nif r6 < 5 goto next\n"
+      "r1 = map[recent] ll\nr2 = r10\nr2 += -4\ncall bpf_map_lookup_elem\nif r0 == 0 goto bad\n"
+      "r7 = *(u64 *)(r0 + 0)\n"
+      // The route of 10.0.0.0/8 is that of 10.1.2.3.
+      "r1 = 8\n*(u32 *)(r10 - 32) = r1\nr1 = 10\n*(u32 *)(r10 - 28) = r1\n"
+      "r1 = 100\n*(u64 *)(r10 - 16) = r1\n"
+      "r1 = map[routes] ll\nr2 = r10\nr2 += -32\nr3 = r10\nr3 += -16\nr4 = 0\n"
+      "call bpf_map_update_elem\nif r0 != 0 goto bad\n"
+      "r1 = 32\n*(u32 *)(r10 - 32) = r1\nr1 = 0x0302010a\n*(u32 *)(r10 - 28) = r1\n"
+      "r1 = map[routes] ll\nr2 = r10\nr2 += -32\ncall bpf_map_lookup_elem\nif r0 == 0 goto bad\n"
+      "r1 = *(u64 *)(r0 + 0)\nr7 += r1\n"
+      // A filter finds what it was given.
+      "r1 = map[seen] ll\nr2 = r10\nr2 += -16\nr3 = 0\ncall bpf_map_push_elem\n"
+      "if r0 != 0 goto bad\n"
+      "r1 = map[seen] ll\nr2 = r10\nr2 += -16\ncall bpf_map_peek_elem\nif r0 != 0 goto bad\n"
+      "r0 = r7\nexit\nbad:\nr0 = -1\nexit\n");
+  const auto instance = MapsOf(program);
+  const auto executable = Load(*instance, program);
+  ASSERT_NE(executable, nullptr);
+  Buffer buffer(0, 20, 0);
+  EXPECT_EQ(RunFrame(*executable, *context_, buffer.input, output_).value, 104u);
+  EXPECT_EQ(instance->FindMap("recent")->element_count(), 2u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, PacketApi,
                          testing::Values(Engine::kInterp, Engine::kChecked, Engine::kBaseline,
                                          Engine::kJit),

@@ -15,6 +15,7 @@
 #define SKEP_MAPS_ARRAY_MAP_H_
 
 #include "base/region.h"
+#include "maps/batch.h"
 #include "maps/create.h"
 #include "maps/value_fields.h"
 
@@ -52,6 +53,7 @@ class ArrayMap final : public Map {
   int DoHostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept override;
   int DoHostDelete(const std::byte* key) noexcept override;
   int DoNextKey(const std::byte* key, std::byte* next) noexcept override;
+  uint32_t batch_commands() const noexcept override { return kBatchesOfArrays; }
 
  private:
   ArrayMap(const MapSpec& spec, const MapEnvironment& environment, Region region);

@@ -129,17 +129,13 @@ int BloomFilterMap::Peek(std::byte* value) noexcept {
   return 0;
 }
 
-int BloomFilterMap::DoHostLookup(const std::byte* key, std::byte* value) noexcept {
-  return key != nullptr ? -EINVAL : Peek(value);
+int BloomFilterMap::DoHostLookup(const std::byte*, std::byte* value) noexcept {
+  return Peek(value);
 }
 
-int BloomFilterMap::DoHostUpdate(const std::byte* key, const std::byte* value,
+int BloomFilterMap::DoHostUpdate(const std::byte*, const std::byte* value,
                                  uint64_t flags) noexcept {
-  return key != nullptr ? -EINVAL : Push(value, flags);
-}
-
-int BloomFilterMap::DoHostDelete(const std::byte* key) noexcept {
-  return key != nullptr ? -EINVAL : -EOPNOTSUPP;
+  return Push(value, flags);
 }
 
 }  // namespace skep

@@ -29,7 +29,6 @@ class BloomFilterMap final : public Map {
   // As bpf(2): lookup asks for the value given, update adds it; no keys.
   int DoHostLookup(const std::byte* key, std::byte* value) noexcept override;
   int DoHostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept override;
-  int DoHostDelete(const std::byte*) noexcept override;
 
  private:
   uint32_t BitOf(const std::byte* value, uint32_t function) const noexcept;

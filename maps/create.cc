@@ -38,6 +38,15 @@ Error NotBuilt(const MapSpec& spec) {
 Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment& environment) {
   SKEP_CHECK(environment.cpu_slots != 0 && environment.epochs != nullptr);
   SKEP_TRY_VOID(CheckMapSpec(spec));
+  constexpr uint32_t kLimitsPrograms = kMapRdonlyProg | kMapWronlyProg;
+  if (environment.value_type != nullptr && (spec.flags & kLimitsPrograms) != 0) {
+    return Error{
+        ErrorCode::kInvalidArgument,
+        fmt::format("map '{}': programs must read and write values that hold locks, timers "
+                    "and the like",
+                    spec.name),
+        EACCES};
+  }
   switch (spec.type) {
     case MapType::kHash:
     case MapType::kLruHash:

@@ -2,6 +2,7 @@
 #include "maps/hash_map.h"
 
 #include "base/word_copy.h"
+#include "maps/batch.h"
 #include "maps/direct_helper.h"
 #include "maps/hash_table_inl.h"
 #include "maps/use_clock.h"
@@ -189,6 +190,20 @@ class HashMap final : public Map {
     return table_.NextKey<K>(key, next);
   }
 
+  uint32_t batch_commands() const noexcept override { return kAllBatches; }
+  int DoHostBatch(MapBatchCommand command, MapBatch& batch) noexcept override {
+    const bool remove = command == MapBatchCommand::kLookupAndDelete;
+    if (!remove && command != MapBatchCommand::kLookup) return Map::DoHostBatch(command, batch);
+    const bool locked = batch.elem_flags != 0;
+    return HashBatch(
+        table_, *this, batch, remove,
+        [&](uint32_t element, std::byte* value) {
+          std::byte* from = table_.ValueOf(element);
+          locked ? fields_.CopyOutLocked(value, from) : fields_.CopyOut(value, from);
+        },
+        [&](uint32_t element) { Ended(element); });
+  }
+
  private:
   // The element leaves the table.
   void Ended(uint32_t element) noexcept {
@@ -311,6 +326,16 @@ class PercpuHashMap final : public Map {
 
   int DoNextKey(const std::byte* key, std::byte* next) noexcept override {
     return table_.NextKey<K>(key, next);
+  }
+
+  uint32_t batch_commands() const noexcept override { return kAllBatches; }
+  int DoHostBatch(MapBatchCommand command, MapBatch& batch) noexcept override {
+    const bool remove = command == MapBatchCommand::kLookupAndDelete;
+    if (!remove && command != MapBatchCommand::kLookup) return Map::DoHostBatch(command, batch);
+    return HashBatch(
+        table_, *this, batch, remove,
+        [&](uint32_t element, std::byte* value) { CopyOut(value, element); },
+        [&](uint32_t element) { Ended(element); });
   }
 
  private:

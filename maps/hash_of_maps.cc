@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/word_copy.h"
+#include "maps/batch.h"
 #include "maps/direct_helper.h"
 #include "maps/hash_table_inl.h"
 #include "maps/map_in_map.h"
@@ -75,6 +76,23 @@ class HashOfMaps final : public Map {
 
   int DoNextKey(const std::byte* key, std::byte* next) noexcept override {
     return table_.NextKey<AnyKey>(key, next);
+  }
+
+  uint32_t batch_commands() const noexcept override { return kAllBatches; }
+  int DoHostBatch(MapBatchCommand command, MapBatch& batch) noexcept override {
+    const bool remove = command == MapBatchCommand::kLookupAndDelete;
+    if (!remove && command != MapBatchCommand::kLookup) return Map::DoHostBatch(command, batch);
+    std::vector<Holder*> removed;  // to be freed when they are out of the table
+    const std::lock_guard lock(host_mutex_);
+    const int result = HashBatch(
+        table_, *this, batch, remove,
+        [&](uint32_t element, std::byte* value) {
+          const uint32_t inner_id = Word(element).load()->map->id();
+          std::memcpy(value, &inner_id, sizeof inner_id);
+        },
+        [&](uint32_t element) { removed.push_back(Word(element).load()); });
+    for (Holder* holder : removed) Retire(holder);
+    return result;
   }
 
   int DoSetMap(const std::byte* key, std::shared_ptr<Map> inner, uint64_t flags) noexcept override {

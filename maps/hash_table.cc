@@ -148,6 +148,15 @@ void HashTable::Remove(Bucket& bucket, const Place& place) noexcept {
   RaiseVersion(bucket);
 }
 
+uint32_t HashTable::ChainLength(const Bucket& bucket) const noexcept {
+  uint32_t length = 0;
+  for (uint32_t e = bucket.overflow.load(std::memory_order_relaxed); e != kNone;
+       e = ElementAt(e).next.load(std::memory_order_relaxed)) {
+    ++length;
+  }
+  return length;
+}
+
 uint32_t HashTable::After(const Bucket& bucket, const Place& place) const noexcept {
   if (place.element != kNone && place.lane < 0) {
     return ElementAt(place.element).next.load(std::memory_order_relaxed);

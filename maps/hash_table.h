@@ -114,6 +114,14 @@ class HashTable {
   // it removes is not visited afterwards, what it adds may be.
   template <class Visit>
   int64_t ForEach(Visit visit) noexcept;
+  // Calls take(element) for at most `room` elements from the place `*at` on (0: the
+  // first) and removes those for which it returns true. What hangs in one overflow
+  // chain is taken whole or not at all. Afterwards `*at` is where to go on, at the end
+  // end_of_batches(). Returns false if the next piece alone needs more room. An element
+  // stays at its place as long as it is in the table, so none is missed or taken twice.
+  template <class TakeOne>
+  bool Batch(uint32_t* at, uint32_t room, TakeOne take) noexcept;
+  uint32_t end_of_batches() const noexcept { return (bucket_mask_ + 1) * kPlaces; }
   const std::byte* KeyBytes(uint32_t element) const noexcept { return KeyOf(element); }
 
   std::byte* ValueOf(uint32_t element) const noexcept {
@@ -132,6 +140,7 @@ class HashTable {
 
  private:
   static constexpr int kLanes = 8;
+  static constexpr uint32_t kPlaces = 16;      // of a bucket: lanes, then the chain
   static constexpr uint32_t kCacheLimit = 64;  // free elements in one cache
   static constexpr uint32_t kHanded = 32;      // go to the others in one piece
 
@@ -193,6 +202,16 @@ class HashTable {
   static void SetTag(Bucket& bucket, int lane, uint64_t tag) noexcept;
   static int FreeLane(const Bucket& bucket) noexcept;
 
+  class BucketGuard {
+   public:
+    explicit BucketGuard(Bucket& bucket) noexcept : bucket_(bucket) { Lock(bucket_); }
+    ~BucketGuard() { Unlock(bucket_); }
+    BucketGuard(const BucketGuard&) = delete;
+    BucketGuard& operator=(const BucketGuard&) = delete;
+
+   private:
+    Bucket& bucket_;
+  };
   static void Lock(Bucket& bucket) noexcept;
   static void Unlock(Bucket& bucket) noexcept;
   static void RaiseVersion(Bucket& bucket) noexcept;
@@ -208,6 +227,9 @@ class HashTable {
   void Replace(Bucket& bucket, const Place& place, uint32_t element) noexcept;
   void Remove(Bucket& bucket, const Place& place) noexcept;
   void Insert(Bucket& bucket, uint64_t tag, uint32_t element) noexcept;
+  uint32_t ChainLength(const Bucket& bucket) const noexcept;
+  template <class TakeOne>
+  bool TakeAt(Bucket& bucket, const Place& place, TakeOne& take) noexcept;
   // The element after `place` in the bucket (after none: the first), or kNone.
   uint32_t After(const Bucket& bucket, const Place& place) const noexcept;
 

@@ -232,6 +232,47 @@ int64_t HashTable::ForEach(Visit visit) noexcept {
   return visited;
 }
 
+template <class TakeOne>
+bool HashTable::Batch(uint32_t* at, uint32_t room, TakeOne take) noexcept {
+  const uint32_t all = room;
+  uint32_t from = *at % kPlaces;
+  for (uint32_t index = *at / kPlaces; index <= bucket_mask_; ++index, from = 0) {
+    Bucket& bucket = BucketAt(index);
+    const uint64_t tags = bucket.tags[0].load(std::memory_order_relaxed) |
+                          bucket.tags[1].load(std::memory_order_relaxed);
+    if (tags == 0 && bucket.overflow.load(std::memory_order_relaxed) == kNone) continue;
+    const BucketGuard guard(bucket);
+    for (uint32_t lane = from; lane < kLanes; ++lane) {
+      if (LaneTag(bucket, static_cast<int>(lane)) == 0) continue;
+      *at = index * kPlaces + lane;
+      if (room == 0) return true;
+      --room;
+      TakeAt(bucket, {bucket.slots[lane].load(std::memory_order_relaxed), static_cast<int>(lane)},
+             take);
+    }
+    const uint32_t chained = ChainLength(bucket);
+    *at = index * kPlaces + kLanes;
+    if (chained > room) return room != all;
+    room -= chained;
+    uint32_t kept = kNone;
+    for (uint32_t next = bucket.overflow.load(std::memory_order_relaxed); next != kNone;) {
+      const uint32_t element = next;
+      next = ElementAt(element).next.load(std::memory_order_relaxed);
+      if (!TakeAt(bucket, {element, -1, kept}, take)) kept = element;
+    }
+  }
+  *at = end_of_batches();
+  return true;
+}
+
+template <class TakeOne>
+bool HashTable::TakeAt(Bucket& bucket, const Place& place, TakeOne& take) noexcept {
+  if (!take(place.element)) return false;
+  Remove(bucket, place);
+  Give(place.element, kHostCache);
+  return true;
+}
+
 }  // namespace skep
 
 #endif  // SKEP_MAPS_HASH_TABLE_INL_H_

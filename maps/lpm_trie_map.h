@@ -21,6 +21,7 @@
 #include <atomic>
 
 #include "base/region.h"
+#include "maps/batch.h"
 #include "maps/create.h"
 
 namespace skep {
@@ -46,6 +47,7 @@ class LpmTrieMap final : public Map {
   int DoHostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept override;
   int DoHostDelete(const std::byte* key) noexcept override;
   int DoNextKey(const std::byte* key, std::byte* next) noexcept override;
+  uint32_t batch_commands() const noexcept override { return kBatchesOfTries; }
 
  private:
   using Link = std::atomic<uint32_t>;

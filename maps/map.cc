@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "maps/batch.h"
 #include "model/value_type.h"
 
 namespace skep {
@@ -42,6 +43,7 @@ int Map::DoHostUpdate(const std::byte*, const std::byte*, uint64_t) noexcept { r
 int Map::DoHostDelete(const std::byte*) noexcept { return -EOPNOTSUPP; }
 int Map::DoHostLookupAndDelete(const std::byte*, std::byte*) noexcept { return -kEnotsupp; }
 int Map::DoNextKey(const std::byte*, std::byte*) noexcept { return -EOPNOTSUPP; }
+uint32_t Map::batch_commands() const noexcept { return 0; }
 // NOLINTNEXTLINE(performance-unnecessary-value-param): maps of maps keep it.
 int Map::DoSetMap(const std::byte*, std::shared_ptr<Map>, uint64_t) noexcept { return -EINVAL; }
 
@@ -57,6 +59,7 @@ int Map::HostWrite(Write write) noexcept {
 }
 
 int Map::Freeze() noexcept {
+  if (value_type() != nullptr) return -kEnotsupp;  // programs go on changing such values
   if ((spec_.flags & kMapRdonly) != 0) return -EPERM;
   if (frozen_.exchange(true, std::memory_order_seq_cst)) return -EPERM;
   if (host_writers_.load(std::memory_order_seq_cst) == 0) return 0;
@@ -64,11 +67,17 @@ int Map::Freeze() noexcept {
   return -EBUSY;
 }
 
+// Types without keys take none.
+static bool KeyFits(const MapSpec& spec, const std::byte* key) {
+  return spec.key_size != 0 || key == nullptr;
+}
+
 // A BPF_F_LOCK without a lock in the value is EINVAL; only arrays and hashes have
 // one, and for these a program's lookup finds the value.
 int Map::HostLookup(const std::byte* key, std::byte* value, uint64_t flags) noexcept {
   if ((flags & ~uint64_t{kUpdateLock}) != 0) return -EINVAL;
   if ((spec_.flags & kMapWronly) != 0) return -EPERM;
+  if (!KeyFits(spec_, key)) return -EINVAL;
   if (flags == 0) return DoHostLookup(key, value);
   return DoHostLookupLocked(key, value);
 }
@@ -76,24 +85,39 @@ int Map::HostLookup(const std::byte* key, std::byte* value, uint64_t flags) noex
 int Map::HostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept {
   return HostWrite([&] {
     if ((flags & kUpdateLock) != 0 && !HasLock()) return -EINVAL;
-    return DoHostUpdate(key, value, flags);
+    return KeyFits(spec_, key) ? DoHostUpdate(key, value, flags) : -EINVAL;
   });
 }
 
 int Map::HostDelete(const std::byte* key) noexcept {
-  return HostWrite([&] { return DoHostDelete(key); });
+  return HostWrite([&] { return KeyFits(spec_, key) ? DoHostDelete(key) : -EINVAL; });
 }
 
 int Map::HostLookupAndDelete(const std::byte* key, std::byte* value, uint64_t flags) noexcept {
   if ((flags & ~uint64_t{kUpdateLock}) != 0) return -EINVAL;
   if ((spec_.flags & kMapWronly) != 0) return -EPERM;
-  return HostWrite(
-      [&] { return flags != 0 && !HasLock() ? -EINVAL : DoHostLookupAndDelete(key, value); });
+  return HostWrite([&] {
+    if ((flags != 0 && !HasLock()) || !KeyFits(spec_, key)) return -EINVAL;
+    return DoHostLookupAndDelete(key, value);
+  });
 }
 
 int Map::NextKey(const std::byte* key, std::byte* next) noexcept {
   if ((spec_.flags & kMapWronly) != 0) return -EPERM;
-  return DoNextKey(key, next);
+  return KeyFits(spec_, key) ? DoNextKey(key, next) : -EINVAL;
+}
+
+int Map::HostBatch(MapBatchCommand command, MapBatch& batch) noexcept {
+  const bool reads =
+      command == MapBatchCommand::kLookup || command == MapBatchCommand::kLookupAndDelete;
+  if (reads && (spec_.flags & kMapWronly) != 0) return -EPERM;
+  const auto run = [&] {
+    if ((batch_commands() & BatchBit(command)) == 0) return -kEnotsupp;
+    if ((batch.elem_flags & ~uint64_t{kUpdateLock}) != 0) return -EINVAL;
+    if (batch.elem_flags != 0 && !HasLock()) return -EINVAL;
+    return batch.count == 0 ? 0 : DoHostBatch(command, batch);
+  };
+  return command == MapBatchCommand::kLookup ? run() : HostWrite(run);
 }
 
 int Map::SetMap(const std::byte* key, std::shared_ptr<Map> inner, uint64_t flags) noexcept {

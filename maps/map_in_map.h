@@ -8,6 +8,7 @@
 #ifndef SKEP_MAPS_MAP_IN_MAP_H_
 #define SKEP_MAPS_MAP_IN_MAP_H_
 
+#include "maps/batch.h"
 #include "maps/create.h"
 #include "maps/handle_slots.h"
 
@@ -34,6 +35,7 @@ class ArrayOfMaps final : public Map {
   int DoHostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept override;
   int DoHostDelete(const std::byte* key) noexcept override;
   int DoNextKey(const std::byte* key, std::byte* next) noexcept override;
+  uint32_t batch_commands() const noexcept override { return kBatchesOfArrays; }
   // -EINVAL for flags other than BPF_ANY, -E2BIG if the index is out of range.
   int DoSetMap(const std::byte* key, std::shared_ptr<Map> inner, uint64_t flags) noexcept override;
 

@@ -72,16 +72,16 @@ int QueueMap::Peek(std::byte* value) noexcept {
   return result;
 }
 
-int QueueMap::DoHostLookup(const std::byte* key, std::byte* value) noexcept {
-  return key != nullptr ? -EINVAL : Take(value, false);
+int QueueMap::DoHostLookup(const std::byte*, std::byte* value) noexcept {
+  return Take(value, false);
 }
 
-int QueueMap::DoHostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept {
-  return key != nullptr ? -EINVAL : Push(value, flags);
+int QueueMap::DoHostUpdate(const std::byte*, const std::byte* value, uint64_t flags) noexcept {
+  return Push(value, flags);
 }
 
-int QueueMap::DoHostLookupAndDelete(const std::byte* key, std::byte* value) noexcept {
-  return key != nullptr ? -EINVAL : Take(value, true);
+int QueueMap::DoHostLookupAndDelete(const std::byte*, std::byte* value) noexcept {
+  return Take(value, true);
 }
 
 }  // namespace skep

@@ -74,7 +74,9 @@ int RedirectArray::DoHostUpdate(const std::byte* key, const std::byte* value,
   if (index >= spec_.max_entries) return -E2BIG;
   if (spec_.type == MapType::kXskmap) {
     if (First(entry) == 0) return -EBADF;
-    const bool there = Entry(index).load(std::memory_order_relaxed) != 0;
+    const uint64_t before = Entry(index).load(std::memory_order_relaxed);
+    if (before == entry) return 0;  // whatever the flags, in Linux too
+    const bool there = before != 0;
     if (there && flags == kUpdateNoExist) return -EEXIST;
     if (!there && flags == kUpdateExist) return -ENOENT;
     Entry(index).store(entry, std::memory_order_relaxed);

@@ -84,6 +84,14 @@ int64_t StackTraceMap::StackId(std::span<const uint64_t> stack, uint64_t flags) 
 }
 
 int StackTraceMap::DoHostLookup(const std::byte* key, std::byte* value) noexcept {
+  return Extract(key, value, false);
+}
+
+int StackTraceMap::DoHostLookupAndDelete(const std::byte* key, std::byte* value) noexcept {
+  return Extract(key, value, true);
+}
+
+int StackTraceMap::Extract(const std::byte* key, std::byte* value, bool remove) noexcept {
   const uint32_t id = IdOf(key);
   if (id >= buckets_) return -ENOENT;
   Bucket& bucket = At(id);
@@ -92,6 +100,9 @@ int StackTraceMap::DoHostLookup(const std::byte* key, std::byte* value) noexcept
   if (size == 0) return -ENOENT;
   std::memcpy(value, EntriesOf(bucket), size);
   std::memset(value + size, 0, spec_.value_size - size);
+  if (!remove) return 0;
+  bucket.count.store(0, std::memory_order_relaxed);
+  used_.fetch_sub(1, std::memory_order_relaxed);
   return 0;
 }
 

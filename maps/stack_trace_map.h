@@ -34,6 +34,7 @@ class StackTraceMap final : public Map {
   int DoHostLookup(const std::byte* key, std::byte* value) noexcept override;
   int DoHostUpdate(const std::byte*, const std::byte*, uint64_t) noexcept override;
   int DoHostDelete(const std::byte* key) noexcept override;
+  int DoHostLookupAndDelete(const std::byte* key, std::byte* value) noexcept override;
   int DoNextKey(const std::byte* key, std::byte* next) noexcept override;
 
  private:
@@ -48,6 +49,7 @@ class StackTraceMap final : public Map {
   static std::byte* EntriesOf(Bucket& bucket) {
     return reinterpret_cast<std::byte*>(&bucket) + sizeof(Bucket);
   }
+  int Extract(const std::byte* key, std::byte* value, bool remove) noexcept;
   bool Holds(uint32_t id) const {
     return id < buckets_ && At(id).count.load(std::memory_order_relaxed) != 0;
   }

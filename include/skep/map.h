@@ -35,6 +35,8 @@ namespace skep {
 namespace model {
 struct ArenaView;
 }
+struct MapBatch;
+enum class MapBatchCommand : uint8_t;
 
 // ENOTSUPP: internal to Linux, yet what bpf(2) returns for unsupported requests.
 inline constexpr int kEnotsupp = 524;
@@ -91,7 +93,7 @@ class SKEP_EXPORT Map {
   // Bytes of one value as the host sees it: value_size, or for per-CPU types
   // round_up(value_size, 8) * cpu slots.
   uint32_t host_value_size() const { return host_value_size_; }
-  // REQUIRES: key is key_size bytes (null where that is 0), value
+  // REQUIRES: key is key_size bytes (null where that is 0, else -EINVAL), value
   // host_value_size() bytes. -EPERM if the map was made with kMapWronly; for
   // the writers, if with kMapRdonly or frozen.
   int HostLookup(const std::byte* key, std::byte* value, uint64_t flags = 0) noexcept;
@@ -101,6 +103,8 @@ class SKEP_EXPORT Map {
   // Writes the key that follows `key` (or the first one if `key` is null or not
   // found) to `next`. Returns -ENOENT at the end.
   int NextKey(const std::byte* key, std::byte* next) noexcept;
+  // Many elements at once: skep/map_batch.h.
+  int HostBatch(MapBatchCommand command, MapBatch& batch) noexcept;
   // Puts a map into a slot of a map of maps; the map stays alive while it is
   // there and while a program may hold it. -EINVAL if it is not like the spec's
   // inner map, or if this is no map of maps.
@@ -140,6 +144,10 @@ class SKEP_EXPORT Map {
   virtual int DoHostDelete(const std::byte* key) noexcept;
   virtual int DoHostLookupAndDelete(const std::byte* key, std::byte* value) noexcept;
   virtual int DoNextKey(const std::byte* key, std::byte* next) noexcept;
+  // By default one by one, with the functions above.
+  virtual int DoHostBatch(MapBatchCommand command, MapBatch& batch) noexcept;
+  // A bit (1 << command - kLookup) for each batch command that the type has.
+  virtual uint32_t batch_commands() const noexcept;
   virtual void EndCallbacks() noexcept;  // the last user has left
   virtual int DoSetMap(const std::byte* key, std::shared_ptr<Map> inner, uint64_t flags) noexcept;
 

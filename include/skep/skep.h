@@ -20,6 +20,7 @@
 #include "skep/iterator.h"
 #include "skep/link.h"
 #include "skep/map.h"
+#include "skep/map_batch.h"
 #include "skep/map_spec.h"
 #include "skep/packet.h"
 #include "skep/perf_buffer_reader.h"
@@ -32,6 +33,8 @@
 #include "skep/runtime.h"
 #include "skep/struct_ops.h"
 #include "skep/test_run.h"
+#include "skep/typed_maps.h"
+#include "skep/typed_queues.h"
 #include "skep/user_ring_buffer_writer.h"
 #include "skep/verify.h"
 

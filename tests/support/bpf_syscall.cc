@@ -24,6 +24,7 @@ enum Command {
   kMapNextKey = 4,
   kProgramLoad = 5,
   kProgramRun = 10,
+  kObjectInfo = 15,
   kRawTracepointOpen = 17,
   kMapLookupAndDelete = 21,
   kBtfLoad = 18,
@@ -131,7 +132,7 @@ Fd::~Fd() {
   if (fd_ >= 0) close(fd_);
 }
 
-Fd KernelMapCreate(const MapSpec& spec, int inner) {
+Fd KernelMapCreate(const MapSpec& spec, int inner, int btf) {
   CreateAttr attr{};
   attr.type = static_cast<uint32_t>(spec.type);
   attr.key_size = spec.key_size;
@@ -139,6 +140,11 @@ Fd KernelMapCreate(const MapSpec& spec, int inner) {
   attr.max_entries = spec.max_entries;
   attr.flags = spec.flags;
   attr.inner_fd = static_cast<uint32_t>(inner);
+  if (btf != 0) {
+    attr.btf_fd = static_cast<uint32_t>(btf);
+    attr.btf_key = spec.btf_key_type_id;
+    attr.btf_value = spec.btf_value_type_id;
+  }
   attr.extra = spec.map_extra;
   return Fd(Bpf(kMapCreate, attr));
 }
@@ -155,8 +161,33 @@ int KernelMapDelete(const Fd& map, const void* key) {
 int KernelMapNextKey(const Fd& map, const void* key, void* next) {
   return Element(kMapNextKey, map, key, next, 0);
 }
-int KernelMapLookupAndDelete(const Fd& map, const void* key, void* value) {
-  return Element(kMapLookupAndDelete, map, key, value, 0);
+int KernelMapLookupAndDelete(const Fd& map, const void* key, void* value, uint64_t flags) {
+  return Element(kMapLookupAndDelete, map, key, value, flags);
+}
+int KernelMapBatch(int command, const Fd& map, KernelBatch* batch) {
+  struct {
+    uint64_t in, out, keys, values;
+    uint32_t count, fd;
+    uint64_t elem_flags, flags;
+  } attr{};
+  attr.in = Address(batch->in);
+  attr.out = Address(batch->out);
+  attr.keys = Address(batch->keys);
+  attr.values = Address(batch->values);
+  attr.count = batch->count;
+  attr.fd = static_cast<uint32_t>(map.get());
+  attr.elem_flags = batch->elem_flags;
+  const int result = Bpf(static_cast<Command>(command), attr);
+  batch->count = attr.count;
+  return result;
+}
+uint32_t KernelObjectId(const Fd& object) {
+  uint32_t type_and_id[2] = {};
+  struct {
+    uint32_t fd, length;
+    uint64_t info;
+  } attr{static_cast<uint32_t>(object.get()), sizeof type_and_id, Address(type_and_id)};
+  return Bpf(kObjectInfo, attr) == 0 ? type_and_id[1] : 0;
 }
 int KernelMapFreeze(const Fd& map) { return Element(kMapFreeze, map, nullptr, nullptr, 0); }
 

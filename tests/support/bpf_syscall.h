@@ -37,14 +37,27 @@ class Fd {
   int fd_;
 };
 
-// `inner` is used by maps of maps.
-Fd KernelMapCreate(const MapSpec& spec, int inner = 0);
+// `inner` is used by maps of maps; `btf`, what KernelBtfLoad gave, with the spec's
+// types of keys and values.
+Fd KernelMapCreate(const MapSpec& spec, int inner = 0, int btf = 0);
 int KernelMapLookup(const Fd& map, const void* key, void* value, uint64_t flags = 0);
 int KernelMapUpdate(const Fd& map, const void* key, const void* value, uint64_t flags = 0);
 int KernelMapDelete(const Fd& map, const void* key);
 int KernelMapNextKey(const Fd& map, const void* key, void* next);
-int KernelMapLookupAndDelete(const Fd& map, const void* key, void* value);
+int KernelMapLookupAndDelete(const Fd& map, const void* key, void* value, uint64_t flags = 0);
 int KernelMapFreeze(const Fd& map);
+// `command`: BPF_MAP_LOOKUP_BATCH is 24, then lookup and delete, update, delete.
+struct KernelBatch {
+  const void* in = nullptr;
+  void* out = nullptr;
+  const void* keys = nullptr;
+  const void* values = nullptr;
+  uint32_t count = 0;  // changed by the call
+  uint64_t elem_flags = 0;
+};
+int KernelMapBatch(int command, const Fd& map, KernelBatch* batch);
+// The id of a map or program.
+uint32_t KernelObjectId(const Fd& object);
 
 // What the tests of helpers need of instructions.
 using Insns = std::vector<Insn>;

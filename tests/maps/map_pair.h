@@ -60,6 +60,8 @@ class MapPair {
   MapPair(const MapSpec& spec, MapGuests& guests, bool with_lock);
   // Both refuse to make it, with one errno: there are no operations.
   bool refused() const { return refused_; }
+  // The kernel had no memory for an element: there is nothing to compare any more.
+  bool abandoned() const { return abandoned_; }
   // False after the first difference.
   bool ok() const { return difference_.empty(); }
   const std::string& difference() const { return difference_; }
@@ -104,6 +106,7 @@ class MapPair {
   uint32_t host_value_size_ = 0;
   std::deque<std::string> log_;
   bool refused_ = false;
+  bool abandoned_ = false;
   std::string difference_;
 };
 

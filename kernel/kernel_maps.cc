@@ -11,16 +11,13 @@
 #include <unistd.h>
 
 #include "kernel/program_btf.h"
+#include "model/map_type_info.h"
 
 namespace skep::kernel {
 namespace {
 
 bool IsMapInMap(MapType type) {
   return type == MapType::kArrayOfMaps || type == MapType::kHashOfMaps;
-}
-bool IsPercpu(MapType type) {
-  return type == MapType::kPercpuArray || type == MapType::kPercpuHash ||
-         type == MapType::kLruPercpuHash || type == MapType::kPercpuCgroupStorage;
 }
 
 int Element(Command command, int fd, const void* key, const void* value, uint64_t flags) {
@@ -195,7 +192,7 @@ Result<std::vector<MapElement>> KernelMaps::Read(const std::string& name, uint64
   const MapSpec& spec = map->spec;
   if (spec.key_size == 0) return out;
   size_t value_size = spec.value_size;
-  if (IsPercpu(spec.type)) {
+  if (model::IsPercpu(spec.type)) {
     SKEP_TRY(const uint32_t cpus, PossibleCpus());
     value_size = (value_size + 7) / 8 * 8 * cpus;
   }

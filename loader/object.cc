@@ -292,19 +292,58 @@ Result<Object> loader::ReducedTo(const Object& object, const std::string& progra
   return Object(std::move(data));
 }
 
-Object loader::WithLeastSizes(const Object& object) {
-  constexpr uint32_t kStackBytes = 127 * sizeof(uint64_t);  // Linux's default depth
-  auto data = std::make_shared<Object::Data>();
+namespace {
+
+// All but the core relocations.
+std::shared_ptr<Object::Data> CopyOf(const Object& object) {
   const Object::Data& whole = object.data();
+  auto data = std::make_shared<Object::Data>();
   data->name = whole.name;
   data->programs = whole.programs;
   data->maps = whole.maps;
   data->btf = whole.btf;
   data->license = whole.license;
   data->needs_target_btf = whole.needs_target_btf;
+  return data;
+}
+
+}  // namespace
+
+Object loader::WithLeastSizes(const Object& object) {
+  constexpr uint32_t kStackBytes = 127 * sizeof(uint64_t);  // Linux's default depth
+  auto data = CopyOf(object);
   for (MapSpec& map : data->maps) {
     if (map.max_entries == 0 && NeedsEntries(map.type)) map.max_entries = 1;
     if (map.type == MapType::kStackTrace && map.value_size == 0) map.value_size = kStackBytes;
+  }
+  return Object(std::move(data));
+}
+
+Result<Object> loader::WithPrograms(const Object& object, const std::string& array,
+                                    const std::map<uint32_t, std::string>& slots) {
+  const auto add = [&](std::vector<MapSpec>& maps) {
+    for (MapSpec& map : maps) {
+      if (map.name == array) {
+        map.initial_slots.insert(map.initial_slots.end(), slots.begin(), slots.end());
+      }
+    }
+  };
+  auto data = CopyOf(object);
+  const auto at = std::find_if(data->maps.begin(), data->maps.end(),
+                               [&](const MapSpec& map) { return map.name == array; });
+  if (at == data->maps.end()) {
+    return Error{ErrorCode::kUnresolved, object.name() + ": no map '" + array + "'"};
+  }
+  if (at->type != MapType::kProgArray) {
+    return Error{ErrorCode::kInvalidArgument,
+                 object.name() + ": map '" + array + "' is no prog_array"};
+  }
+  add(data->maps);
+  for (ObjectProgram& entry : data->programs) {
+    if (!entry.program) continue;
+    ProgramData program = entry.program->data();
+    add(program.maps);
+    entry.program = Program::Create(std::move(program));
   }
   return Object(std::move(data));
 }

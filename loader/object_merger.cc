@@ -25,8 +25,10 @@ Error Malformed(std::string message) {
   return {ErrorCode::kMalformedObject, std::move(message), EINVAL};
 }
 
-// Code and data that are loaded; symbols, types and relocations are made anew.
+// Code and data that are loaded; symbols, types and relocations are made anew. Code
+// is what is marked so: loading one object asks for no more.
 bool IsLoaded(const Section& section) {
+  if (section.IsCode()) return true;
   return (section.type == SHT_PROGBITS || section.type == SHT_NOBITS) &&
          (section.flags & SHF_ALLOC) != 0 && section.name != ".eh_frame";
 }

@@ -4,6 +4,8 @@
 #ifndef SKEP_LOADER_OBJECT_PART_H_
 #define SKEP_LOADER_OBJECT_PART_H_
 
+#include <cstdint>
+#include <map>
 #include <string>
 
 #include "skep/program.h"
@@ -21,6 +23,12 @@ Result<Object> ReducedTo(const Object& object, const std::string& program);
 // loads (max_entries, or the value size of a stack trace map, is 0): enough for a
 // verdict. The same programs; core_relocations are empty.
 Object WithLeastSizes(const Object& object);
+
+// The object with more programs in the prog array `array`: names by slot. Fails with
+// kUnresolved if it has no map of this name, with kInvalidArgument if that is no
+// prog array. core_relocations are empty.
+Result<Object> WithPrograms(const Object& object, const std::string& array,
+                            const std::map<uint32_t, std::string>& slots);
 
 }  // namespace skep::loader
 

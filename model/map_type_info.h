@@ -59,6 +59,11 @@ struct MapTypeInfo {
 const MapTypeInfo* FindMapType(MapType type);
 // By name, as bpftool prints it; null if there is none.
 const MapTypeInfo* FindMapType(std::string_view name);
+// Whether each CPU has a value of its own.
+constexpr bool IsPercpu(MapType type) {
+  return type == MapType::kPercpuArray || type == MapType::kPercpuHash ||
+         type == MapType::kLruPercpuHash || type == MapType::kPercpuCgroupStorage;
+}
 // All of them, ascending by number.
 std::span<const MapTypeInfo> MapTypes();
 

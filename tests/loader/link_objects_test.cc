@@ -296,5 +296,30 @@ TEST(Link, RefusesCodeInASectionWithoutAName) {
       << linked.error().message;
 }
 
+TEST(Link, KeepsCodeThatIsNotMarkedAsAllocated) {
+  const auto paths = Pair();
+  if (paths.empty()) GTEST_SKIP() << "clang is missing: there are no objects";
+  auto linked = LinkFiles(paths);
+  ASSERT_TRUE(linked) << linked.error().message;
+  const auto before = Object::Parse(*linked, "marked.bpf.o");
+  ASSERT_TRUE(before) << before.error().message;
+  Elf64_Ehdr header;
+  std::memcpy(&header, linked->data(), sizeof header);
+  for (size_t i = 0; i < header.e_shnum; ++i) {
+    std::byte* const at = linked->data() + header.e_shoff + i * sizeof(Elf64_Shdr);
+    Elf64_Shdr section;
+    std::memcpy(&section, at, sizeof section);
+    if ((section.sh_flags & SHF_EXECINSTR) != 0) section.sh_flags &= ~uint64_t{SHF_ALLOC};
+    std::memcpy(at, &section, sizeof section);
+  }
+  const LinkInput input{"unmarked.bpf.o", *linked};
+  const auto again = LinkObjects(std::span(&input, 1));
+  ASSERT_TRUE(again) << again.error().message;
+  const auto after = Object::Parse(*again, "again.bpf.o");
+  ASSERT_TRUE(after) << after.error().message;
+  EXPECT_GT(before->programs().size(), 0u);
+  EXPECT_EQ(after->programs().size(), before->programs().size());
+}
+
 }  // namespace
 }  // namespace skep::loader

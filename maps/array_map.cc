@@ -64,9 +64,11 @@ std::byte* ArrayMap::Lookup(const std::byte* key, uint32_t cpu) noexcept {
 }
 
 int ArrayMap::CheckUpdate(uint32_t index, uint64_t flags) const {
-  if (const int refused = fields_.CheckFlags(flags); refused != 0) return refused;
+  // In Linux's order, where a lock that is not there comes last.
+  if ((flags & ~uint64_t{kUpdateLock}) > kUpdateExist) return -EINVAL;
   if (index >= spec_.max_entries) return -E2BIG;
-  return (flags & ~uint64_t{kUpdateLock}) == kUpdateNoExist ? -EEXIST : 0;
+  if ((flags & kUpdateNoExist) != 0) return -EEXIST;
+  return fields_.CheckFlags(flags);
 }
 
 void ArrayMap::Store(std::byte* to, const std::byte* value, uint64_t flags) {

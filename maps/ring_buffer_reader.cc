@@ -7,51 +7,71 @@
 #include <utility>
 
 #include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "maps/ringbuf_map.h"
 
 namespace skep {
 namespace {
 
-RingbufMap& Ring(const std::shared_ptr<Map>& map) { return static_cast<RingbufMap&>(*map); }
+Error Failed(const char* what, int error) {
+  return Error{ErrorCode::kSystem,
+               std::string("ring buffer reader: ") + what + ": " + std::strerror(error), error};
+}
 
 }  // namespace
 
-RingBufferReader::RingBufferReader(std::shared_ptr<Map> map, Callback callback)
-    : map_(std::move(map)), callback_(std::move(callback)) {}
-
-RingBufferReader::~RingBufferReader() = default;
+RingBufferReader::~RingBufferReader() { close(fd_); }
 
 Result<std::unique_ptr<RingBufferReader>> RingBufferReader::Create(std::shared_ptr<Map> map,
                                                                    Callback callback) {
+  const int fd = epoll_create1(EPOLL_CLOEXEC);
+  if (fd < 0) return Failed("epoll_create1", errno);
+  std::unique_ptr<RingBufferReader> reader(new RingBufferReader(fd));
+  SKEP_TRY_VOID(reader->Add(std::move(map), std::move(callback)));
+  return reader;
+}
+
+Result<void> RingBufferReader::Add(std::shared_ptr<Map> map, Callback callback) {
   if (map == nullptr || map->type() != MapType::kRingbuf || callback == nullptr) {
     return Error{ErrorCode::kInvalidArgument,
                  "ring buffer reader: need a ringbuf map and a callback"};
   }
-  const int fd = Ring(map).EventFd();
-  if (fd < 0) {
-    return Error{ErrorCode::kSystem,
-                 std::string("ring buffer reader: eventfd: ") + std::strerror(-fd), -fd};
-  }
-  return std::unique_ptr<RingBufferReader>(
-      new RingBufferReader(std::move(map), std::move(callback)));
+  const int event = static_cast<RingbufMap&>(*map).EventFd();
+  if (event < 0) return Failed("eventfd", -event);
+  epoll_event interest{};
+  interest.events = EPOLLIN;
+  // EEXIST: a map that the reader has already.
+  if (epoll_ctl(fd_, EPOLL_CTL_ADD, event, &interest) != 0) return Failed("epoll_ctl", errno);
+  rings_.push_back({std::move(map), std::move(callback)});
+  return {};
 }
 
-int RingBufferReader::fd() const { return Ring(map_).EventFd(); }
-
 int RingBufferReader::Consume() {
-  // First the event, then the records: a record that comes in between leaves an
-  // event behind.
-  Ring(map_).ClearEvent();
-  return Ring(map_).ring().Consume(
-      [](void* self, const std::byte* data, uint32_t size) {
-        return static_cast<RingBufferReader*>(self)->callback_({data, size});
-      },
-      this);
+  int records = 0;
+  for (Ring& ring : rings_) {
+    auto& map = static_cast<RingbufMap&>(*ring.map);
+    // First the event, then the records: a record that comes in between leaves an
+    // event behind.
+    map.ClearEvent();
+    const int taken = map.ring().Consume(
+        [](void* self, const std::byte* data, uint32_t size) {
+          return static_cast<Ring*>(self)->callback({data, size});
+        },
+        &ring);
+    if (taken < 0) {
+      map.ring().Wake();  // there may be more
+      return taken;
+    }
+    records += taken;
+  }
+  return records;
 }
 
 int RingBufferReader::Poll(int timeout_ms) {
-  pollfd wait{fd(), POLLIN, 0};
+  if (const int records = Consume(); records != 0) return records;
+  pollfd wait{fd_, POLLIN, 0};
   const int ready = poll(&wait, 1, timeout_ms);
   if (ready < 0) return -errno;
   return ready == 0 ? 0 : Consume();

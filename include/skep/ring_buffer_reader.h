@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// RingBufferReader: takes records out of a ring buffer map, as libbpf's
+// RingBufferReader: takes records out of one or several ring buffer maps, as libbpf's
 // ring_buffer does.
 //
 //   auto reader = skep::RingBufferReader::Create(map, [](auto record) { ...; return 0; });
 //   while (running) (*reader)->Poll(100);
 //
 // Threads: one thread at a time, and one reader for a map. Producers may run
-// meanwhile. Lifetime: keeps the map.
+// meanwhile. Lifetime: keeps the maps.
 
 #ifndef SKEP_RING_BUFFER_READER_H_
 #define SKEP_RING_BUFFER_READER_H_
@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "skep/export.h"
 #include "skep/map.h"
@@ -34,20 +35,31 @@ class SKEP_EXPORT RingBufferReader {
                                                           Callback callback);
   ~RingBufferReader();
 
-  // Takes what is there. Returns the number of records, or the callback's
-  // negative result.
+  // Another ring, with a callback of its own. Fails as Create; the reader stays as it
+  // was then.
+  Result<void> Add(std::shared_ptr<Map> map, Callback callback);
+
+  // Takes what is there, ring by ring. Returns the number of records, or a
+  // callback's negative result.
   int Consume();
-  // Waits until there is something, at most timeout_ms (-1: for ever), then as
-  // Consume. Returns 0 on time-out, -EINTR if a signal came.
+  // As Consume, if records are there, also such as woke nobody (BPF_RB_NO_WAKEUP).
+  // Else waits for a wake-up, at most timeout_ms (-1: for ever), and looks again.
+  // Returns 0 on time-out, -EINTR if a signal came.
   int Poll(int timeout_ms);
-  // Readable when a wake-up is due; for poll(2), to be followed by Consume.
-  int fd() const;
+  // Readable when a wake-up is due, and after a callback has stopped Consume; for
+  // poll(2), to be followed by Consume. Records that woke nobody wait for the next
+  // wake-up, as in Linux for one who waits already.
+  int fd() const { return fd_; }
 
  private:
-  RingBufferReader(std::shared_ptr<Map> map, Callback callback);
+  struct Ring {
+    std::shared_ptr<Map> map;
+    Callback callback;
+  };
+  explicit RingBufferReader(int epoll_fd) : fd_(epoll_fd) {}
 
-  std::shared_ptr<Map> map_;
-  Callback callback_;
+  const int fd_;
+  std::vector<Ring> rings_;
 };
 
 }  // namespace skep

@@ -6,8 +6,9 @@
 #include <cstring>
 #include <utility>
 
+#include <fcntl.h>
 #include <linux/perf_event.h>
-#include <sys/eventfd.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 
 #include "maps/perf_event_array.h"
 #include "maps/prog_array.h"
+#include "model/map_type_info.h"
 #include "model/value_type.h"
 
 namespace skep::test {
@@ -28,6 +30,36 @@ Fd XdpSocket() {
   Fd fd(socket(kFamily, SOCK_RAW, 0));
   if (fd.ok()) setsockopt(fd.get(), kLevel, kReceiveRing, &kDescriptors, sizeof kDescriptors);
   return fd;
+}
+
+// Bound to a port of the loopback device; those of a group share it.
+Fd UdpSocket(uint16_t* port) {
+  Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const int one = 1;
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = *port;
+  socklen_t size = sizeof address;
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return Fd(-errno);
+  getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  *port = address.sin_port;
+  return fd;
+}
+
+// What the kernel shows of a socket, and so the number that it has here.
+uint64_t CookieOf(const Fd& socket) {
+  constexpr int kCookie = 57;  // SO_COOKIE
+  uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  getsockopt(socket.get(), SOL_SOCKET, kCookie, &cookie, &size);
+  return cookie;
+}
+
+bool OfSockets(MapType type) {
+  return type == MapType::kSockmap || type == MapType::kSockhash ||
+         type == MapType::kReuseportSockarray;
 }
 
 Fd PerfOutputEvent() {
@@ -71,7 +103,10 @@ const std::byte* Data(const Bytes* bytes) { return bytes == nullptr ? nullptr : 
 
 }  // namespace
 
-MapGuests::MapGuests() : perf_event(PerfOutputEvent()), btf(Types()) {
+MapGuests::MapGuests()
+    : cgroup(open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+      perf_event(PerfOutputEvent()),
+      btf(Types()) {
   // The first is what the others are to be like; the last two are not.
   MapSpec like;
   like.name = "inner";
@@ -93,7 +128,9 @@ MapGuests::MapGuests() : perf_event(PerfOutputEvent()), btf(Types()) {
   for (const uint32_t type : {kSocketFilter, kSocketFilter, kXdp}) {
     programs.push_back(ProgramOf(type));
   }
+  uint16_t port = 0;
   for (int i = 0; i < 3; ++i) xdp_sockets.push_back(XdpSocket());
+  for (int i = 0; i < 4; ++i) sockets.push_back(UdpSocket(&port));
 
   auto layout = std::make_shared<model::ValueType>();
   layout->size = kLockedSize;
@@ -106,6 +143,13 @@ MapGuests::MapGuests() : perf_event(PerfOutputEvent()), btf(Types()) {
   async = std::make_unique<model::AsyncService>([]() -> Result<std::unique_ptr<ExecutionContext>> {
     return Error{ErrorCode::kUnsupported, "no timers here", EOPNOTSUPP};
   });
+}
+
+std::string Describe(const MapSpec& spec) {
+  return std::string(model::FindMapType(spec.type)->name) + " key " +
+         std::to_string(spec.key_size) + " value " + std::to_string(spec.value_size) + " entries " +
+         std::to_string(spec.max_entries) + " flags " + std::to_string(spec.flags) + " extra " +
+         std::to_string(spec.map_extra);
 }
 
 int OurMapVerdict(const MapSpec& spec) {
@@ -134,6 +178,10 @@ MapPair::MapPair(const MapSpec& spec, MapGuests& guests, bool with_lock)
     return;
   }
   ours_ = *std::move(made);
+  uint16_t port = 0;
+  for (int i = 0; i < 3 && spec.type == MapType::kReuseportSockarray; ++i) {
+    group_.push_back(UdpSocket(&port));
+  }
   host_value_size_ = ours_->host_value_size();
 }
 
@@ -203,7 +251,9 @@ void MapPair::Update(const Bytes* key, const Bytes& value, uint64_t flags) {
   Log("update", key, flags);
   // No descriptor there; here any number may be a socket of the host, but for 0.
   const Bytes none(value.size());
-  const Bytes& ours = spec_.type == MapType::kXskmap ? none : value;
+  const bool numbers = spec_.type == MapType::kXskmap || spec_.type == MapType::kCgroupArray ||
+                       (OfSockets(spec_.type) && value[0] == std::byte{0});
+  const Bytes& ours = numbers ? none : value;
   Same(ours_->HostUpdate(Data(key), ours.data(), flags),
        KernelMapUpdate(theirs_, Data(key), value.data(), flags));
 }
@@ -263,6 +313,18 @@ void MapPair::Put(const Bytes& key, uint32_t which, uint64_t flags) {
            update(guests_.xdp_sockets[which]));
       break;
     }
+    case MapType::kSockmap:
+    case MapType::kSockhash:
+      return PutSocket(key, guests_.sockets[which % guests_.sockets.size()], flags);
+    case MapType::kReuseportSockarray:
+      return PutSocket(key, group_[which % group_.size()], flags);
+    case MapType::kCgroupArray: {
+      if (!guests_.cgroup.ok()) break;
+      const uint32_t number = 1 + which;
+      Same(ours_->HostUpdate(key.data(), reinterpret_cast<const std::byte*>(&number), flags),
+           update(guests_.cgroup));
+      break;
+    }
     case MapType::kPerfEventArray: {
       auto& array = static_cast<PerfEventArray&>(*ours_);
       if (flags != 0 || (spec_.flags & kMapRdonly) != 0 || ours_->frozen()) break;
@@ -274,6 +336,13 @@ void MapPair::Put(const Bytes& key, uint32_t which, uint64_t flags) {
     default:
       break;
   }
+}
+
+void MapPair::PutSocket(const Bytes& key, const Fd& socket, uint64_t flags) {
+  const uint64_t number = CookieOf(socket);
+  const auto descriptor = static_cast<uint64_t>(socket.get());
+  Same(ours_->HostUpdate(key.data(), reinterpret_cast<const std::byte*>(&number), flags),
+       KernelMapUpdate(theirs_, key.data(), &descriptor, flags));
 }
 
 void MapPair::UpdateBatch(const Bytes& keys, const Bytes& values, uint32_t count, uint64_t flags) {
@@ -310,7 +379,7 @@ MapPair::Elements MapPair::Drain(uint32_t room, Batch batch, int* error) const {
     Bytes keys(uint64_t{room} * spec_.key_size), values(uint64_t{room} * host_value_size_);
     uint32_t count = room;
     *error = batch(Data(from), out.data(), keys.data(), values.data(), &count);
-    if (*error == -ENOSPC && count == 0) {
+    if (*error == -ENOSPC && count == 0 && room <= most) {
       room = room * 2 + 1;
       continue;
     }

@@ -41,6 +41,8 @@ struct MapGuests {
   std::vector<Inner> inners;
   std::vector<Program> programs;
   std::vector<Fd> xdp_sockets;
+  std::vector<Fd> sockets;  // for SOCKMAP and SOCKHASH
+  Fd cgroup;                // negative if there is none
   Fd perf_event;
   // struct { int x; struct bpf_spin_lock lock; long y; }, 16 bytes, and int: types of
   // values and keys.
@@ -50,6 +52,9 @@ struct MapGuests {
   std::unique_ptr<model::AsyncService> async;  // makes no thread: there are no timers
   static constexpr uint32_t kLockedSize = 16;
 };
+
+// Type, sizes and flags, for messages.
+std::string Describe(const MapSpec& spec);
 
 // Verdicts: 0 or -errno.
 int OurMapVerdict(const MapSpec& spec);
@@ -67,6 +72,8 @@ class MapPair {
   const std::string& difference() const { return difference_; }
   const MapSpec& spec() const { return spec_; }
   uint32_t host_value_size() const { return host_value_size_; }
+  const std::shared_ptr<Map>& ours() const { return ours_; }
+  const Fd& theirs() const { return theirs_; }
 
   // A null key is no key.
   void Lookup(const Bytes* key, Bytes value, uint64_t flags);
@@ -98,8 +105,11 @@ class MapPair {
   template <class Batch>
   Elements Drain(uint32_t room, Batch batch, int* error) const;
 
+  void PutSocket(const Bytes& key, const Fd& socket, uint64_t flags);
+
   const MapSpec spec_;
   MapGuests& guests_;
+  std::vector<Fd> group_;  // sockets for a REUSEPORT_SOCKARRAY: each is in one array
   std::shared_ptr<EpochDomain> epochs_ = std::make_shared<EpochDomain>();
   std::shared_ptr<Map> ours_;
   Fd theirs_;

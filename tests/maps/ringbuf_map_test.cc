@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/mman.h>
 
 #include "skep/ring_buffer_reader.h"
@@ -126,6 +127,11 @@ TEST(Ringbuf, RecordsThatReachTheEndDoNotWrap) {
   }
 }
 
+bool Readable(const RingBufferReader& reader) {
+  pollfd wait{reader.fd(), POLLIN, 0};
+  return poll(&wait, 1, 0) == 1;
+}
+
 TEST(Ringbuf, WakesTheReaderOnlyWhenItHasCaughtUp) {
   const auto map = Make();
   Ringbuf& ring = RingOf(map);
@@ -135,17 +141,24 @@ TEST(Ringbuf, WakesTheReaderOnlyWhenItHasCaughtUp) {
     return 0;
   });
   ASSERT_TRUE(reader);
-  (*reader)->Consume();  // takes the wake-up that a new reader starts with
+  EXPECT_EQ((*reader)->Consume(), 0);  // takes the wake-up that a new reader starts with
+  EXPECT_FALSE(Readable(**reader));
   EXPECT_EQ((*reader)->Poll(0), 0);
   Put(ring, "a", model::kRingbufNoWakeup);
-  EXPECT_EQ((*reader)->Poll(0), 0);
+  EXPECT_FALSE(Readable(**reader));
   Put(ring, "b");  // behind one that was not taken: no wake-up
-  EXPECT_EQ((*reader)->Poll(0), 0);
+  EXPECT_FALSE(Readable(**reader));
   Put(ring, "c", model::kRingbufForceWakeup);
-  EXPECT_EQ((*reader)->Poll(0), 3);
+  EXPECT_TRUE(Readable(**reader));
+  EXPECT_EQ((*reader)->Consume(), 3);
+  EXPECT_FALSE(Readable(**reader));
   Put(ring, "d");
+  EXPECT_TRUE(Readable(**reader));
   EXPECT_EQ((*reader)->Poll(0), 1);
-  EXPECT_EQ(seen, 4);
+  // Whoever asks is given what is there, as by poll(2) in Linux.
+  Put(ring, "e", model::kRingbufNoWakeup);
+  EXPECT_EQ((*reader)->Poll(0), 1);
+  EXPECT_EQ(seen, 5);
 }
 
 TEST(Ringbuf, StopsWhereTheCallbackSays) {
@@ -157,7 +170,40 @@ TEST(Ringbuf, StopsWhereTheCallbackSays) {
       map, [&](std::span<const std::byte>) { return ++calls == 2 ? -5 : 0; });
   ASSERT_TRUE(reader);
   EXPECT_EQ((*reader)->Consume(), -5);
+  EXPECT_TRUE(Readable(**reader)) << "there is one more";
   EXPECT_EQ((*reader)->Consume(), 1);
+  EXPECT_FALSE(Readable(**reader));
+}
+
+TEST(Ringbuf, ReadsSeveralRingsByOneDescriptor) {
+  const auto first = Make(), second = Make();
+  std::string seen;
+  const auto note = [&](const char* who) {
+    return [&seen, who](std::span<const std::byte> record) {
+      seen += who + std::string(reinterpret_cast<const char*>(record.data()), record.size());
+      return record.size() == 4 ? -7 : 0;
+    };
+  };
+  auto reader = RingBufferReader::Create(first, note("1"));
+  ASSERT_TRUE(reader);
+  ASSERT_TRUE((*reader)->Add(second, note("2")));
+  EXPECT_EQ((*reader)->Add(second, note("3")).error().sys_errno, EEXIST);
+  EXPECT_FALSE((*reader)->Add(nullptr, note("3")));
+  EXPECT_EQ((*reader)->Consume(), 0);
+  EXPECT_FALSE(Readable(**reader));
+  Put(RingOf(second), "b");
+  EXPECT_TRUE(Readable(**reader));
+  Put(RingOf(first), "a");
+  EXPECT_EQ((*reader)->Poll(-1), 2);
+  EXPECT_EQ(seen, "1a2b");
+  // A callback that stops the first ring leaves the second one readable.
+  Put(RingOf(first), "stop");
+  Put(RingOf(second), "c");
+  EXPECT_EQ((*reader)->Consume(), -7);
+  EXPECT_TRUE(Readable(**reader));
+  EXPECT_EQ((*reader)->Poll(-1), 1);
+  EXPECT_EQ(seen, "1a2b1stop2c");
+  EXPECT_FALSE(Readable(**reader));
 }
 
 // Four producers, one reader that sleeps in poll: every record once, in order

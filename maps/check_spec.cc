@@ -143,6 +143,26 @@ struct Checker {
     return {};
   }
 
+  Result<void> SocketValue() const {
+    if (spec.value_size == 4 || spec.value_size == 8) return {};
+    return Invalid(fmt::format("value_size is {}, need 4 or 8", spec.value_size));
+  }
+  Result<void> SocketArray() const {
+    SKEP_TRY_VOID(SomeEntries());
+    SKEP_TRY_VOID(KeySize(4));
+    SKEP_TRY_VOID(SocketValue());
+    return Flags();
+  }
+  Result<void> SocketHash() const {
+    constexpr uint32_t kMaxKey = 512;  // MAX_BPF_STACK
+    SKEP_TRY_VOID(SomeEntries());
+    SKEP_TRY_VOID(SomeKey());
+    SKEP_TRY_VOID(SocketValue());
+    SKEP_TRY_VOID(Flags());
+    if (spec.key_size <= kMaxKey) return {};
+    return TooBig(fmt::format("key_size is {}, need at most {}", spec.key_size, kMaxKey));
+  }
+
   Result<void> QueueOrStack() const {
     SKEP_TRY_VOID(SomeEntries());
     SKEP_TRY_VOID(KeySize(0));
@@ -313,12 +333,15 @@ Result<void> CheckMapSpec(const MapSpec& spec) {
     case MapType::kInodeStorage:
     case MapType::kCgrpStorage:
       return check.Storage();
-    case MapType::kUnspec:
     case MapType::kCgroupArray:
+      return check.SlotArray();
     case MapType::kSockmap:
-    case MapType::kSockhash:
-    case MapType::kCgroupStorage:
     case MapType::kReuseportSockarray:
+      return check.SocketArray();
+    case MapType::kSockhash:
+      return check.SocketHash();
+    case MapType::kUnspec:
+    case MapType::kCgroupStorage:
     case MapType::kPercpuCgroupStorage:
     case MapType::kStructOps:
     case MapType::kInsnArray:

@@ -18,6 +18,7 @@
 #include "maps/queue_map.h"
 #include "maps/redirect_tables.h"
 #include "maps/ringbuf_map.h"
+#include "maps/socket_tables.h"
 #include "maps/stack_trace_map.h"
 #include "maps/storage_map.h"
 #include "model/map_type_info.h"
@@ -78,12 +79,14 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
     case MapType::kInodeStorage:
     case MapType::kCgrpStorage:
       return StorageMap::Create(spec, environment);
-    case MapType::kUnspec:
     case MapType::kCgroupArray:
     case MapType::kSockmap:
-    case MapType::kSockhash:
-    case MapType::kCgroupStorage:
     case MapType::kReuseportSockarray:
+      return SocketArray::Create(spec, environment);
+    case MapType::kSockhash:
+      return SocketHash::Create(spec, environment);
+    case MapType::kUnspec:
+    case MapType::kCgroupStorage:
     case MapType::kPercpuCgroupStorage:
     case MapType::kStructOps:
     case MapType::kInsnArray:

@@ -115,9 +115,10 @@ std::string PrintElements(MapType type, const Json& elements) {
 
 }  // namespace
 
-Json DumpMap(Map& map, const btf::Btf* types) {
+Json DumpMap(Map& map, const btf::Btf* types) { return DumpMap(map, map.spec(), types); }
+
+Json DumpMap(Map& map, const MapSpec& spec, const btf::Btf* types) {
   Json out = Json::array();
-  const MapSpec& spec = map.spec();
   std::vector<std::byte> key(spec.key_size), next(spec.key_size), value(map.host_value_size());
   const std::byte* previous = nullptr;
   // A program may run beside the dump: the number of entries bounds it.

@@ -23,6 +23,8 @@ namespace skep::tools {
 // Of maps that cannot be listed there are none. Where `types`, which may be null,
 // say what key and value are, there is "formatted": {"key", "value"} too.
 Json DumpMap(Map& map, const btf::Btf* types);
+// With the types of keys and values that `shown` names.
+Json DumpMap(Map& map, const MapSpec& shown, const btf::Btf* types);
 Json DumpMaps(const std::map<std::string, std::shared_ptr<Map>>& maps, const btf::Btf* types);
 
 // The same of elements that came from a backend.

@@ -163,6 +163,13 @@ struct PacketHooks {
   // bpf_clone_redirect: a packet to be sent as it is now. Returns 0 or -errno.
   std::function<int64_t(std::span<const std::byte> packet, uint32_t ifindex, uint64_t flags)>
       clone_redirect;
+  // A program chose the socket of this number out of a table that the host filled
+  // (sk_redirect_map, msg_redirect_map, their hashes, sk_select_reuseport); `flags` may
+  // be BPF_F_INGRESS. The last one is meant, if the run returns SK_PASS.
+  std::function<void(uint64_t number, uint64_t flags)> choose_socket;
+  // The number of the socket that a sock_ops program runs for, which sock_map_update
+  // and sock_hash_update put into a table. 0: -EOPNOTSUPP.
+  uint64_t socket_number = 0;
   // Of the socket that a packet belongs to. Linux's test runs make one, owned by
   // root, in the root class, with a cookie of its own.
   uint64_t socket_cookie = 1;

@@ -37,12 +37,15 @@ TEST(CheckMapSpec, RefusesWhatTheKernelRefusesWithItsErrno) {
   ASSERT_TRUE(inner.ok());
 
   constexpr MapType kTypes[] = {
-      MapType::kHash,       MapType::kArray,       MapType::kProgArray,   MapType::kPerfEventArray,
-      MapType::kPercpuHash, MapType::kPercpuArray, MapType::kLruHash,     MapType::kLruPercpuHash,
-      MapType::kLpmTrie,    MapType::kArrayOfMaps, MapType::kHashOfMaps,  MapType::kQueue,
-      MapType::kStack,      MapType::kRingbuf,     MapType::kBloomFilter, MapType::kUserRingbuf,
-      MapType::kStackTrace, MapType::kDevmap,      MapType::kDevmapHash,  MapType::kCpumap,
-      MapType::kXskmap};
+      MapType::kHash,           MapType::kArray,         MapType::kProgArray,
+      MapType::kPerfEventArray, MapType::kPercpuHash,    MapType::kPercpuArray,
+      MapType::kLruHash,        MapType::kLruPercpuHash, MapType::kLpmTrie,
+      MapType::kArrayOfMaps,    MapType::kHashOfMaps,    MapType::kQueue,
+      MapType::kStack,          MapType::kRingbuf,       MapType::kBloomFilter,
+      MapType::kUserRingbuf,    MapType::kStackTrace,    MapType::kDevmap,
+      MapType::kDevmapHash,     MapType::kCpumap,        MapType::kXskmap,
+      MapType::kSockmap,        MapType::kSockhash,      MapType::kReuseportSockarray,
+      MapType::kCgroupArray};
   constexpr uint32_t kKeys[] = {0, 1, 4, 4, 4, 5, 8, 16, 260, 261, 4194240, 4194300};
   constexpr uint32_t kValues[] = {0,       1,       4,          4,         8,
                                   32768,   32769,   4193000,    4194239,   4194240,

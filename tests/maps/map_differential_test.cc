@@ -56,15 +56,24 @@ class Random {
 
 // Types and how often they are chosen: the kernel makes a thread for each entry of
 // a CPUMAP.
-constexpr MapType kTypes[] = {
-    MapType::kHash,          MapType::kHash,        MapType::kHash,      MapType::kHash,
-    MapType::kArray,         MapType::kArray,       MapType::kArray,     MapType::kPercpuHash,
-    MapType::kPercpuHash,    MapType::kPercpuArray, MapType::kLruHash,   MapType::kLruHash,
-    MapType::kLruPercpuHash, MapType::kLpmTrie,     MapType::kLpmTrie,   MapType::kLpmTrie,
-    MapType::kQueue,         MapType::kQueue,       MapType::kStack,     MapType::kStack,
-    MapType::kBloomFilter,   MapType::kBloomFilter, MapType::kProgArray, MapType::kPerfEventArray,
-    MapType::kArrayOfMaps,   MapType::kHashOfMaps,  MapType::kDevmap,    MapType::kDevmapHash,
-    MapType::kXskmap,        MapType::kStackTrace,  MapType::kRingbuf,   MapType::kUserRingbuf};
+constexpr MapType kTypes[] = {MapType::kHash,          MapType::kHash,
+                              MapType::kHash,          MapType::kHash,
+                              MapType::kArray,         MapType::kArray,
+                              MapType::kArray,         MapType::kPercpuHash,
+                              MapType::kPercpuHash,    MapType::kPercpuArray,
+                              MapType::kLruHash,       MapType::kLruHash,
+                              MapType::kLruPercpuHash, MapType::kLpmTrie,
+                              MapType::kLpmTrie,       MapType::kLpmTrie,
+                              MapType::kQueue,         MapType::kQueue,
+                              MapType::kStack,         MapType::kStack,
+                              MapType::kBloomFilter,   MapType::kBloomFilter,
+                              MapType::kProgArray,     MapType::kPerfEventArray,
+                              MapType::kArrayOfMaps,   MapType::kHashOfMaps,
+                              MapType::kDevmap,        MapType::kDevmapHash,
+                              MapType::kXskmap,        MapType::kSockmap,
+                              MapType::kSockhash,      MapType::kReuseportSockarray,
+                              MapType::kCgroupArray,   MapType::kStackTrace,
+                              MapType::kRingbuf,       MapType::kUserRingbuf};
 constexpr uint32_t kKeySizes[] = {1, 2, 3, 4, 4, 4, 5, 7, 8, 8, 12, 16, 16, 20, 31, 64, 260, 513};
 constexpr uint32_t kValueSizes[] = {1,  2,  3,  4,  4,   7,   8,    8,   9,
                                     12, 16, 33, 64, 100, 256, 1000, 4097};
@@ -155,6 +164,7 @@ void Spoil(MapSpec& spec, Random& random) {
       spec.map_extra = random.Below(20);
   }
   if (spec.type == MapType::kCpumap) spec.max_entries = std::min(spec.max_entries, 4u);
+  if (spec.type == MapType::kBloomFilter) spec.flags |= kMapZeroSeed;
   if (IsLru(spec.type) && spec.max_entries != 0)
     spec.max_entries = std::max(spec.max_entries, 1500u);
 }

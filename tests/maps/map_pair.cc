@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "skep/btf_builder.h"
@@ -55,6 +56,15 @@ uint64_t CookieOf(const Fd& socket) {
   socklen_t size = sizeof cookie;
   getsockopt(socket.get(), SOL_SOCKET, kCookie, &cookie, &size);
   return cookie;
+}
+
+// The root of the second version's hierarchy, if it is mounted at its usual place.
+Fd Cgroup() {
+  constexpr int64_t kMagic = 0x63677270;  // CGROUP2_SUPER_MAGIC
+  Fd root(open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct statfs about {};
+  if (!root.ok() || fstatfs(root.get(), &about) != 0 || about.f_type != kMagic) return Fd(-ENOENT);
+  return root;
 }
 
 bool OfSockets(MapType type) {
@@ -103,10 +113,7 @@ const std::byte* Data(const Bytes* bytes) { return bytes == nullptr ? nullptr : 
 
 }  // namespace
 
-MapGuests::MapGuests()
-    : cgroup(open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
-      perf_event(PerfOutputEvent()),
-      btf(Types()) {
+MapGuests::MapGuests() : cgroup(Cgroup()), perf_event(PerfOutputEvent()), btf(Types()) {
   // The first is what the others are to be like; the last two are not.
   MapSpec like;
   like.name = "inner";

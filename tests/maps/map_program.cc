@@ -23,27 +23,8 @@ bool IsPercpu(MapType type) {
   return type == MapType::kPercpuHash || type == MapType::kPercpuArray ||
          type == MapType::kLruPercpuHash;
 }
-bool IsArray(MapType type) { return type == MapType::kArray || type == MapType::kPercpuArray; }
 
 }  // namespace
-
-uint32_t KeysOf(const MapSpec& spec) {
-  return IsArray(spec.type) || spec.type == MapType::kArrayOfMaps ? spec.max_entries + 2 : 12;
-}
-
-std::vector<std::byte> KeyBytes(const MapSpec& spec, uint32_t number) {
-  std::vector<std::byte> key(spec.key_size);
-  for (size_t i = 0; i < key.size(); ++i) {
-    key[i] = static_cast<std::byte>(i < 4 ? number >> (8 * i) : i * 7);
-  }
-  if (spec.type == MapType::kLpmTrie) {
-    const auto bits = static_cast<uint32_t>(key.size() - 4) * 8;
-    const uint32_t length = number % 4 == 0 ? bits : number * 5 % (bits + 2);
-    std::memcpy(key.data(), &length, sizeof length);
-    for (size_t i = 4; i < key.size(); ++i) key[i] = static_cast<std::byte>(number % 3 * 0x41);
-  }
-  return key;
-}
 
 std::vector<MapSpec> MapProgramGenerator::Maps(std::shared_ptr<const MapSpec> inner) {
   constexpr MapType kTypes[] = {
@@ -70,7 +51,7 @@ std::vector<MapSpec> MapProgramGenerator::Maps(std::shared_ptr<const MapSpec> in
     }
     if (spec.type == MapType::kHash && OneIn(3)) spec.flags = kMapNoPrealloc;
     if (spec.type == MapType::kLruHash || spec.type == MapType::kLruPercpuHash) {
-      spec.max_entries = 1000;
+      spec.max_entries = 300;
     }
     if (spec.type == MapType::kBloomFilter) {
       spec.flags = kMapZeroSeed;

@@ -16,13 +16,12 @@
 #include "skep/map_spec.h"
 #include "skep/program.h"
 
+#include "tests/maps/map_keys.h"
+
 namespace skep::test {
 
-// Key sizes are at most kMostKey, value sizes kMostValue. Numbers below keys_of() are
-// keys that programs use, as KeyBytes makes them.
+// Key sizes are at most kMostKey, value sizes kMostValue.
 inline constexpr uint32_t kMostKey = 24, kMostValue = 72;
-uint32_t KeysOf(const MapSpec& spec);
-std::vector<std::byte> KeyBytes(const MapSpec& spec, uint32_t number);
 
 class MapProgramGenerator {
  public:

@@ -6,6 +6,7 @@
 //   SKEP_MAP_PROGRAMS=20000 maps_tests --gtest_filter='MapPrograms.*'
 //   SKEP_MAP_PROGRAM_SEED=N starts elsewhere; a failure names its seed
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
@@ -127,7 +128,11 @@ class MapPrograms : public testing::Test {
     options.btf = btf.get();
     options.functions = functions;
     constexpr uint32_t kXdp = 6;
-    return KernelProgramLoad(kXdp, insns, log, options);
+    constexpr int kTries = 10;  // -EAGAIN: a signal came while it verified
+    for (int i = 1;; ++i) {
+      Fd loaded = KernelProgramLoad(kXdp, insns, log, options);
+      if (loaded.get() != -EAGAIN || i == kTries) return loaded;
+    }
   }
 
   static void Compare(const Pairs& pairs, const std::string& where) {

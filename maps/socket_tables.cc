@@ -6,7 +6,7 @@
 
 #include "base/word_copy.h"
 #include "maps/array_key.h"
-#include "maps/hash_table_inl.h"
+#include "maps/hash_map.h"
 
 namespace skep {
 namespace {
@@ -34,11 +34,12 @@ int Give(const MapSpec& spec, uint64_t number, std::byte* value) {
   return 0;
 }
 
-HashTable::Shape ShapeOf(const MapSpec& spec, const MapEnvironment& environment) {
-  return {.key_size = spec.key_size,
-          .value_bytes = sizeof(uint64_t),
-          .max_entries = spec.max_entries,
-          .cpu_slots = environment.cpu_slots};
+MapSpec NumbersBy(const MapSpec& spec) {
+  MapSpec out = spec;
+  out.type = MapType::kHash;
+  out.value_size = sizeof(uint64_t);
+  out.flags = 0;
+  return out;
 }
 
 }  // namespace
@@ -121,33 +122,26 @@ int SocketArray::DoNextKey(const std::byte* key, std::byte* next) noexcept {
 
 // ---- SOCKHASH -------------------------------------------------------------------
 
-SocketHash::SocketHash(const MapSpec& spec, const MapEnvironment& environment, Region region)
-    : SocketTable(spec, environment.id, spec.value_size),
-      table_(ShapeOf(spec, environment), std::move(region)) {}
+SocketHash::SocketHash(const MapSpec& spec, const MapEnvironment& environment,
+                       std::shared_ptr<Map> numbers)
+    : SocketTable(spec, environment.id, spec.value_size), numbers_(std::move(numbers)) {}
 
 Result<std::shared_ptr<Map>> SocketHash::Create(const MapSpec& spec,
                                                 const MapEnvironment& environment) {
-  SKEP_TRY(Region region, HashTable::Reserve(ShapeOf(spec, environment)));
-  return std::shared_ptr<Map>(std::make_shared<SocketHash>(spec, environment, std::move(region)));
+  SKEP_TRY(auto numbers, CreateHashMap(NumbersBy(spec), environment));
+  return std::shared_ptr<Map>(std::make_shared<SocketHash>(spec, environment, std::move(numbers)));
 }
 
 uint64_t SocketHash::NumberAt(const std::byte* key) const noexcept {
-  for (;;) {
-    const HashTable::Found found = table_.Find<AnyKey>(key);
-    if (found.element == HashTable::kNone) return 0;
-    const auto number =
-        LoadRelaxed<uint64_t>(reinterpret_cast<uint64_t>(table_.ValueOf(found.element)));
-    if (table_.StillThere(found)) return number;
-  }
+  uint64_t number = 0;
+  numbers_->HostLookup(key, reinterpret_cast<std::byte*>(&number));
+  return number;
 }
 
 int SocketHash::PutNumber(const std::byte* key, uint64_t number, uint64_t flags) noexcept {
   if (number == 0 || number > kMostNumber) return -EOPNOTSUPP;
   if (flags > kUpdateExist) return -EINVAL;
-  return table_.Update<AnyKey>(
-      key, flags, HashTable::kHostCache, false, [&](uint32_t element, bool) {
-        StoreRelaxed<uint64_t>(reinterpret_cast<uint64_t>(table_.ValueOf(element)), number);
-      });
+  return numbers_->HostUpdate(key, reinterpret_cast<const std::byte*>(&number), flags);
 }
 
 int SocketHash::DoHostLookup(const std::byte* key, std::byte* value) noexcept {
@@ -163,16 +157,14 @@ int SocketHash::DoHostUpdate(const std::byte* key, const std::byte* value,
   return PutNumber(key, number, flags);
 }
 
-int SocketHash::DoHostDelete(const std::byte* key) noexcept {
-  return table_.Delete<AnyKey>(key, HashTable::kHostCache, [](uint32_t) {});
-}
+int SocketHash::DoHostDelete(const std::byte* key) noexcept { return numbers_->HostDelete(key); }
 
 int SocketHash::Delete(const std::byte* key, uint32_t) noexcept {
   return SocketHash::DoHostDelete(key);
 }
 
 int SocketHash::DoNextKey(const std::byte* key, std::byte* next) noexcept {
-  return table_.NextKey<AnyKey>(key, next);
+  return numbers_->NextKey(key, next);
 }
 
 }  // namespace skep

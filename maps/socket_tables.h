@@ -15,12 +15,12 @@
 #define SKEP_MAPS_SOCKET_TABLES_H_
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <unordered_set>
 
 #include "base/region.h"
 #include "maps/create.h"
-#include "maps/hash_table.h"
 #include "model/socket_table.h"
 
 namespace skep {
@@ -60,7 +60,7 @@ class SocketHash final : public model::SocketTable {
  public:
   static Result<std::shared_ptr<Map>> Create(const MapSpec& spec,
                                              const MapEnvironment& environment);
-  SocketHash(const MapSpec& spec, const MapEnvironment& environment, Region region);
+  SocketHash(const MapSpec& spec, const MapEnvironment& environment, std::shared_ptr<Map> numbers);
 
   uint64_t NumberAt(const std::byte* key) const noexcept override;
   int PutNumber(const std::byte* key, uint64_t number, uint64_t flags) noexcept override;
@@ -73,7 +73,7 @@ class SocketHash final : public model::SocketTable {
   int DoNextKey(const std::byte* key, std::byte* next) noexcept override;
 
  private:
-  HashTable table_;
+  const std::shared_ptr<Map> numbers_;  // a hash of the same keys
 };
 
 }  // namespace skep

@@ -70,28 +70,43 @@ Result<Region> Region::Mirrored(uint64_t head, uint64_t ring) {
     close(fd);
     return MemoryError("ftruncate", size, error);
   }
-  void* mapped = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (mapped == MAP_FAILED) {
-    const int error = errno;
-    close(fd);
-    return MemoryError("mmap", size, error);
-  }
-  Region region(static_cast<std::byte*>(mapped), size);
-  const int protection = PROT_READ | PROT_WRITE;
-  const bool ok =
-      mmap(region.base_, head + ring, protection, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED &&
-      mmap(region.base_ + head + ring, ring, protection, MAP_SHARED | MAP_FIXED, fd,
-           static_cast<off_t>(head)) != MAP_FAILED;
-  const int error = errno;
+  auto region = MirroredFile(fd, 0, 0, head, ring);
   close(fd);
-  if (!ok) return MemoryError("mmap", size, error);
   return region;
 }
 
-void Region::PreferHugePages(uint64_t offset, uint64_t bytes) noexcept {
-  const uint64_t begin = RoundUp(offset, kHugePage);
-  const uint64_t end = (offset + bytes) / kHugePage * kHugePage;
-  if (begin < end) madvise(base_ + begin, end - begin, MADV_HUGEPAGE);
+Result<Region> Region::OfFile(int fd, uint64_t offset, uint64_t bytes) {
+  if (bytes == 0 || bytes > kMaxBytes) return MemoryError("size", bytes, ENOMEM);
+  const uint64_t size = RoundUp(bytes, PageBytes());
+  void* mapped =
+      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
+  if (mapped == MAP_FAILED) return MemoryError("mmap", bytes, errno);
+  return Region(static_cast<std::byte*>(mapped), size);
+}
+
+Result<Region> Region::MirroredFile(int fd, uint64_t offset, uint64_t own, uint64_t head,
+                                    uint64_t ring) {
+  if (ring == 0 || ring > kMaxBytes) return MemoryError("size", ring, ENOMEM);
+  const uint64_t size = own + head + 2 * ring;
+  void* mapped = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped == MAP_FAILED) return MemoryError("mmap", size, errno);
+  Region region(static_cast<std::byte*>(mapped), size);
+  const int protection = PROT_READ | PROT_WRITE;
+  std::byte* shared = region.base_ + own;
+  const bool ok = (own == 0 || mprotect(region.base_, own, protection) == 0) &&
+                  mmap(shared, head + ring, protection, MAP_SHARED | MAP_FIXED, fd,
+                       static_cast<off_t>(offset)) != MAP_FAILED &&
+                  mmap(shared + head + ring, ring, protection, MAP_SHARED | MAP_FIXED, fd,
+                       static_cast<off_t>(offset + head)) != MAP_FAILED;
+  if (!ok) return MemoryError("mmap", size, errno);
+  return region;
+}
+
+void PreferHugePages(std::byte* begin, uint64_t bytes) noexcept {
+  const auto address = reinterpret_cast<uint64_t>(begin);
+  const uint64_t first = RoundUp(address, kHugePage);
+  const uint64_t end = (address + bytes) / kHugePage * kHugePage;
+  if (first < end) madvise(begin + (first - address), end - first, MADV_HUGEPAGE);
 }
 
 }  // namespace skep

@@ -22,6 +22,9 @@ inline constexpr size_t kHugePage = size_t{2} << 20;
 
 constexpr uint64_t RoundUp(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
+// Asks for huge pages in a part of a region that will be touched at random. A hint.
+void PreferHugePages(std::byte* begin, uint64_t bytes) noexcept;
+
 class Region {
  public:
   Region() = default;
@@ -35,9 +38,17 @@ class Region {
   // written at one place is read at the other, so that a record of at most
   // `ring` bytes never wraps. REQUIRES: both are multiples of the page size.
   static Result<Region> Mirrored(uint64_t head, uint64_t ring);
+  // `bytes` of a file from `offset` on, shared with whoever maps them too.
+  // REQUIRES: offset is a multiple of the page size, and the file is as long.
+  static Result<Region> OfFile(int fd, uint64_t offset, uint64_t bytes);
+  // As Mirrored, over a file: `own` bytes of private memory, then `head` bytes of
+  // the file from `offset` on, then its `ring` bytes behind those, twice.
+  static Result<Region> MirroredFile(int fd, uint64_t offset, uint64_t own, uint64_t head,
+                                     uint64_t ring);
 
-  // Asks for huge pages in a part that will be touched at random. A hint.
-  void PreferHugePages(uint64_t offset, uint64_t bytes) noexcept;
+  void PreferHugePages(uint64_t offset, uint64_t bytes) noexcept {
+    skep::PreferHugePages(base_ + offset, bytes);
+  }
 
   std::byte* base() const { return base_; }
   uint64_t size() const { return size_; }

@@ -10,6 +10,7 @@
 #include "helpers/functions.h"
 #include "helpers/registers.h"
 #include "model/ringbuf.h"
+#include "model/shared_rings.h"
 
 namespace skep::helpers {
 
@@ -47,24 +48,24 @@ uint64_t RingbufReserveDynptr(uint64_t map, uint64_t size, uint64_t flags, uint6
 namespace {
 
 // A null dynptr is what a failed reservation left.
-void Commit(uint64_t dynptr, uint64_t flags, bool discard) noexcept {
+void Commit(uint64_t dynptr, uint64_t flags, bool discard, ExecutionContext& context) noexcept {
   Dynptr& d = Dynptr::At(dynptr);
   if (d.is_null()) return;
-  Ringbuf::Commit(AsBytes(d.data), flags, discard);
+  model::CommitRecord(context, AsBytes(d.data), flags, discard);
   d = {};
 }
 
 }  // namespace
 
 uint64_t RingbufSubmitDynptr(uint64_t dynptr, uint64_t flags, uint64_t, uint64_t, uint64_t,
-                             ExecutionContext&) noexcept {
-  Commit(dynptr, flags, false);
+                             ExecutionContext& context) noexcept {
+  Commit(dynptr, flags, false, context);
   return 0;
 }
 
 uint64_t RingbufDiscardDynptr(uint64_t dynptr, uint64_t flags, uint64_t, uint64_t, uint64_t,
-                              ExecutionContext&) noexcept {
-  Commit(dynptr, flags, true);
+                              ExecutionContext& context) noexcept {
+  Commit(dynptr, flags, true, context);
   return 0;
 }
 

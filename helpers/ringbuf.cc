@@ -7,6 +7,7 @@
 #include "helpers/registers.h"
 #include "model/dynptr.h"
 #include "model/execution_layout.h"
+#include "model/shared_rings.h"
 
 namespace skep::helpers {
 
@@ -24,14 +25,14 @@ uint64_t RingbufReserve(uint64_t map, uint64_t size, uint64_t flags, uint64_t, u
 }
 
 uint64_t RingbufSubmit(uint64_t data, uint64_t flags, uint64_t, uint64_t, uint64_t,
-                       ExecutionContext&) noexcept {
-  Ringbuf::Commit(AsBytes(data), flags, false);
+                       ExecutionContext& context) noexcept {
+  model::CommitRecord(context, AsBytes(data), flags, false);
   return 0;
 }
 
 uint64_t RingbufDiscard(uint64_t data, uint64_t flags, uint64_t, uint64_t, uint64_t,
-                        ExecutionContext&) noexcept {
-  Ringbuf::Commit(AsBytes(data), flags, true);
+                        ExecutionContext& context) noexcept {
+  model::CommitRecord(context, AsBytes(data), flags, true);
   return 0;
 }
 

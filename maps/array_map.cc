@@ -22,27 +22,30 @@ uint64_t CpuStride(const MapSpec& spec) {
 
 }  // namespace
 
-ArrayMap::ArrayMap(const MapSpec& spec, const MapEnvironment& environment, Region region)
+ArrayMap::ArrayMap(const MapSpec& spec, const MapEnvironment& environment, MapMemory memory)
     : Map(spec, environment.id,
           IsPercpu(spec) ? static_cast<uint32_t>(Stride(spec)) * environment.cpu_slots
                          : spec.value_size),
-      region_(std::move(region)),
+      memory_(std::move(memory)),
       fields_(spec, environment),
       stride_(Stride(spec)),
       cpu_stride_(CpuStride(spec)),
       cpus_(IsPercpu(spec) ? environment.cpu_slots : 1) {}
 
+uint64_t ArrayMap::BytesFor(const MapSpec& spec, uint32_t cpu_slots) {
+  return IsPercpu(spec) ? CpuStride(spec) * cpu_slots : spec.max_entries * Stride(spec);
+}
+
 Result<std::shared_ptr<Map>> ArrayMap::Create(const MapSpec& spec,
                                               const MapEnvironment& environment) {
-  const uint64_t bytes =
-      IsPercpu(spec) ? CpuStride(spec) * environment.cpu_slots : spec.max_entries * Stride(spec);
-  SKEP_TRY(Region region, Region::Anonymous(bytes));
-  region.PreferHugePages(0, bytes);
-  if (spec.initial_value != nullptr && !IsPercpu(spec)) {
+  const uint64_t bytes = BytesFor(spec, environment.cpu_slots);
+  SKEP_TRY(MapMemory memory, MapMemory::Take(environment, bytes));
+  memory.PreferHugePages(0, bytes);
+  if (spec.initial_value != nullptr && !IsPercpu(spec) && memory.shared() == nullptr) {
     const size_t initial = std::min<size_t>(spec.initial_value->size(), spec.value_size);
-    if (initial != 0) std::memcpy(region.base(), spec.initial_value->data(), initial);
+    if (initial != 0) std::memcpy(memory.base(), spec.initial_value->data(), initial);
   }
-  return std::shared_ptr<Map>(new ArrayMap(spec, environment, std::move(region)));
+  return std::shared_ptr<Map>(new ArrayMap(spec, environment, std::move(memory)));
 }
 
 ArrayMap::~ArrayMap() {
@@ -143,7 +146,7 @@ int ArrayMap::DoNextKey(const std::byte* key, std::byte* next) noexcept {
 }
 
 DirectView ArrayMap::direct_view() const noexcept {
-  return {region_.base(), stride_, cpu_stride_, spec_.max_entries};
+  return {memory_.base(), stride_, cpu_stride_, spec_.max_entries};
 }
 
 HelperFunction ArrayMap::helper_function(uint32_t helper_id) const noexcept {
@@ -151,8 +154,8 @@ HelperFunction ArrayMap::helper_function(uint32_t helper_id) const noexcept {
 }
 
 std::optional<Extent> ArrayMap::ElementAt(const std::byte* address) const noexcept {
-  if (!region_.Contains(address)) return std::nullopt;
-  auto offset = static_cast<uint64_t>(address - region_.base());
+  if (!memory_.Contains(address)) return std::nullopt;
+  auto offset = static_cast<uint64_t>(address - memory_.base());
   uint32_t cpu = 0;
   if (cpu_stride_ != 0) {
     cpu = static_cast<uint32_t>(offset / cpu_stride_);

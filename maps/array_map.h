@@ -14,9 +14,9 @@
 #ifndef SKEP_MAPS_ARRAY_MAP_H_
 #define SKEP_MAPS_ARRAY_MAP_H_
 
-#include "base/region.h"
 #include "maps/batch.h"
 #include "maps/create.h"
+#include "maps/map_memory.h"
 #include "maps/value_fields.h"
 
 namespace skep {
@@ -26,6 +26,8 @@ class ArrayMap final : public Map {
   // REQUIRES: CheckMapSpec(spec). Fails with kSystem if there is no memory.
   static Result<std::shared_ptr<Map>> Create(const MapSpec& spec,
                                              const MapEnvironment& environment);
+  // The memory that it needs.
+  static uint64_t BytesFor(const MapSpec& spec, uint32_t cpu_slots);
   ~ArrayMap() override;
 
   // Null if the index is out of range.
@@ -56,15 +58,15 @@ class ArrayMap final : public Map {
   uint32_t batch_commands() const noexcept override { return kBatchesOfArrays; }
 
  private:
-  ArrayMap(const MapSpec& spec, const MapEnvironment& environment, Region region);
+  ArrayMap(const MapSpec& spec, const MapEnvironment& environment, MapMemory memory);
 
   int CheckUpdate(uint32_t index, uint64_t flags) const;
   void Store(std::byte* to, const std::byte* value, uint64_t flags);
   std::byte* At(uint32_t index, uint32_t cpu) const {
-    return region_.base() + cpu * cpu_stride_ + index * stride_;
+    return memory_.base() + cpu * cpu_stride_ + index * stride_;
   }
 
-  const Region region_;
+  const MapMemory memory_;
   const ValueFields fields_;
   const uint64_t stride_;
   const uint64_t cpu_stride_;  // 0 for the plain array

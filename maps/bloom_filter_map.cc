@@ -29,8 +29,9 @@ uint32_t MaskOf(const MapSpec& spec) {
   return bits <= 64 ? 63 : static_cast<uint32_t>(std::bit_ceil(bits) - 1);
 }
 
-uint32_t SeedOf(const MapSpec& spec) {
+uint32_t SeedOf(const MapSpec& spec, const MapEnvironment& environment) {
   if ((spec.flags & kMapZeroSeed) != 0) return 0;
+  if (environment.shared != nullptr) return static_cast<uint32_t>(environment.shared->seed);
   uint32_t seed = 0;
   SKEP_CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
   return seed;
@@ -93,16 +94,19 @@ class Lookup3 {
 
 }  // namespace
 
-BloomFilterMap::BloomFilterMap(const MapSpec& spec, const MapEnvironment& environment, Region bits)
+BloomFilterMap::BloomFilterMap(const MapSpec& spec, const MapEnvironment& environment,
+                               MapMemory bits)
     : Map(spec, environment.id, spec.value_size),
       bits_(std::move(bits)),
       mask_(MaskOf(spec)),
       functions_(FunctionsOf(spec)),
-      seed_(SeedOf(spec)) {}
+      seed_(SeedOf(spec, environment)) {}
+
+uint64_t BloomFilterMap::BytesFor(const MapSpec& spec) { return (uint64_t{MaskOf(spec)} + 1) / 8; }
 
 Result<std::shared_ptr<Map>> BloomFilterMap::Create(const MapSpec& spec,
                                                     const MapEnvironment& environment) {
-  SKEP_TRY(Region bits, Region::Anonymous((uint64_t{MaskOf(spec)} + 1) / 8));
+  SKEP_TRY(MapMemory bits, MapMemory::Take(environment, BytesFor(spec)));
   return std::shared_ptr<Map>(std::make_shared<BloomFilterMap>(spec, environment, std::move(bits)));
 }
 

@@ -3,13 +3,14 @@
 // member that is none; members are never forgotten. The bits are Linux's: with
 // BPF_F_ZERO_SEED the two take the same values for members.
 //
-// Threads: any; bits are set one by one, without a lock.
+// Threads: any; bits are set one by one, without a lock. A process that dies in a
+// push leaves a value that is not a member yet.
 
 #ifndef SKEP_MAPS_BLOOM_FILTER_MAP_H_
 #define SKEP_MAPS_BLOOM_FILTER_MAP_H_
 
-#include "base/region.h"
 #include "maps/create.h"
+#include "maps/map_memory.h"
 
 namespace skep {
 
@@ -18,7 +19,8 @@ class BloomFilterMap final : public Map {
   // REQUIRES: CheckMapSpec(spec). Fails with kSystem if there is no memory.
   static Result<std::shared_ptr<Map>> Create(const MapSpec& spec,
                                              const MapEnvironment& environment);
-  BloomFilterMap(const MapSpec& spec, const MapEnvironment& environment, Region bits);
+  static uint64_t BytesFor(const MapSpec& spec);
+  BloomFilterMap(const MapSpec& spec, const MapEnvironment& environment, MapMemory bits);
 
   // -EINVAL for flags other than BPF_ANY.
   int Push(const std::byte* value, uint64_t flags) noexcept override;
@@ -33,7 +35,7 @@ class BloomFilterMap final : public Map {
  private:
   uint32_t BitOf(const std::byte* value, uint32_t function) const noexcept;
 
-  const Region bits_;
+  const MapMemory bits_;
   const uint32_t mask_;
   const uint32_t functions_;
   const uint32_t seed_;

@@ -36,18 +36,9 @@ Error NotBuilt(const MapSpec& spec) {
 
 }  // namespace
 
-Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment& environment) {
-  SKEP_CHECK(environment.cpu_slots != 0 && environment.epochs != nullptr);
-  SKEP_TRY_VOID(CheckMapSpec(spec));
-  constexpr uint32_t kLimitsPrograms = kMapRdonlyProg | kMapWronlyProg;
-  if (environment.value_type != nullptr && (spec.flags & kLimitsPrograms) != 0) {
-    return Error{
-        ErrorCode::kInvalidArgument,
-        fmt::format("map '{}': programs must read and write values that hold locks, timers "
-                    "and the like",
-                    spec.name),
-        EACCES};
-  }
+namespace {
+
+Result<std::shared_ptr<Map>> CreateOfType(const MapSpec& spec, const MapEnvironment& environment) {
   switch (spec.type) {
     case MapType::kHash:
     case MapType::kLruHash:
@@ -105,6 +96,23 @@ Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment
       return ArenaMap::Create(spec, environment);
   }
   return NotBuilt(spec);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec, const MapEnvironment& environment) {
+  SKEP_CHECK(environment.cpu_slots != 0 && environment.epochs != nullptr);
+  SKEP_TRY_VOID(CheckMapSpec(spec));
+  constexpr uint32_t kLimitsPrograms = kMapRdonlyProg | kMapWronlyProg;
+  if (environment.value_type != nullptr && (spec.flags & kLimitsPrograms) != 0) {
+    return Error{
+        ErrorCode::kInvalidArgument,
+        fmt::format("map '{}': programs must read and write values that hold locks, timers "
+                    "and the like",
+                    spec.name),
+        EACCES};
+  }
+  return CreateOfType(spec, environment);
 }
 
 }  // namespace skep

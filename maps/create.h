@@ -17,7 +17,9 @@ namespace skep {
 
 namespace model {
 class AsyncService;
-}
+class SharedRings;
+}  // namespace model
+struct SharedMapRegion;
 
 // What a map gets from its runtime.
 struct MapEnvironment {
@@ -27,7 +29,10 @@ struct MapEnvironment {
   std::shared_ptr<EpochDomain> epochs = {};
   // The special fields of the values; null if they have none.
   std::shared_ptr<const model::ValueType> value_type = {};
-  model::AsyncService* async = nullptr;  // the runtime's; needed with a value type
+  model::AsyncService* async = nullptr;        // the runtime's; needed with a value type
+  model::SharedRings* shared_rings = nullptr;  // the runtime's
+  // Where the map lives, if not in memory of its own (maps/shared_map.h).
+  std::shared_ptr<SharedMapRegion> shared = {};
 };
 
 // Whether Linux takes the specification; touches no memory. Fails with the

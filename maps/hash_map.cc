@@ -5,19 +5,16 @@
 #include "maps/batch.h"
 #include "maps/direct_helper.h"
 #include "maps/hash_table_inl.h"
+#include "maps/map_memory.h"
 #include "maps/use_clock.h"
 #include "maps/value_fields.h"
 
 namespace skep {
 namespace {
 
-HashTable::Shape ShapeOf(const MapSpec& spec, const MapEnvironment& environment,
-                         uint32_t value_bytes) {
-  return {.key_size = spec.key_size,
-          .value_bytes = value_bytes,
-          .max_entries = spec.max_entries,
-          .cpu_slots = environment.cpu_slots,
-          .zero_seed = (spec.flags & kMapZeroSeed) != 0};
+uint64_t SeedOf(const MapSpec& spec, const MapEnvironment& environment) {
+  if ((spec.flags & kMapZeroSeed) != 0) return 0;
+  return environment.shared != nullptr ? environment.shared->seed : HashTable::RandomSeed();
 }
 
 // Of per-CPU maps, whose values have no lock.
@@ -27,14 +24,55 @@ uint32_t ValueStride(const MapSpec& spec) {
   return static_cast<uint32_t>(RoundUp(spec.value_size, 8));
 }
 
+HashTable::Shape ShapeOf(const MapSpec& spec, uint32_t cpu_slots, bool shared) {
+  const bool per_cpu = spec.type == MapType::kPercpuHash || spec.type == MapType::kLruPercpuHash;
+  return {.key_size = spec.key_size,
+          .value_bytes = per_cpu ? 0 : ValueStride(spec),
+          .max_entries = spec.max_entries,
+          .cpu_slots = cpu_slots,
+          .shared = shared};
+}
+
+HashTable::Shape ShapeOf(const MapSpec& spec, const MapEnvironment& environment) {
+  HashTable::Shape shape = ShapeOf(spec, environment.cpu_slots, environment.shared != nullptr);
+  shape.seed = SeedOf(spec, environment);
+  return shape;
+}
+
+// The region: table | clock of an LRU map | values of a per-CPU map, a block for
+// each CPU slot.
+struct Parts {
+  Parts(const MapSpec& spec, const HashTable::Shape& shape) {
+    const uint64_t capacity = HashTable::CapacityOf(shape);
+    const bool lru = spec.type == MapType::kLruHash || spec.type == MapType::kLruPercpuHash;
+    clock_at = RoundUp(HashTable::BytesFor(shape), 64);
+    end = clock_at + (lru ? UseClock::BytesFor(capacity) : 0);
+    if (shape.value_bytes != 0) return;
+    cpu_stride = RoundUp((capacity + 1) * ValueStride(spec), PageBytes());
+    values_at = RoundUp(end, PageBytes());
+    end = values_at + cpu_stride * shape.cpu_slots;
+  }
+  uint64_t clock_at = 0, values_at = 0, cpu_stride = 0, end = 0;
+};
+
 // Plain maps keep no account of use.
 struct NoClock {
-  static Result<Region> Reserve(uint64_t) { return Region(); }
-  explicit NoClock(Region) {}
+  explicit NoClock(std::byte*) {}
+  void Settle(uint32_t, bool) noexcept {}
   void Added(uint32_t) noexcept {}
   void Removed(uint32_t) noexcept {}
   void Used(uint32_t) noexcept {}
 };
+
+// Runs update(); if it finds no room where a process has died that took some, again
+// after repair().
+template <class Update, class Repair>
+int UpdateRepaired(const HashTable& table, Update update, Repair repair) noexcept {
+  const int result = update();
+  if (result != -E2BIG || !table.MayLackElements()) return result;
+  repair();
+  return update();
+}
 
 // Runs update() until it finds room: each time it does not, evict(element) takes
 // out what was not used for longest. Linux answers ENOMEM where nothing goes.
@@ -59,11 +97,16 @@ int UpdateWithRoom(NoClock&, const HashTable&, Update update, Evict) noexcept {
 template <class K, class Clock>
 class HashMap final : public Map {
  public:
-  HashMap(const MapSpec& spec, const MapEnvironment& environment, Region region, Region clock)
+  HashMap(const MapSpec& spec, const MapEnvironment& environment, MapMemory memory,
+          const Parts& parts)
       : Map(spec, environment.id, spec.value_size),
         fields_(spec, environment),
-        table_(ShapeOf(spec, environment, ValueStride(spec)), std::move(region)),
-        clock_(std::move(clock)) {}
+        memory_(std::move(memory)),
+        table_(ShapeOf(spec, environment), memory_.base(), memory_.shared()),
+        clock_(memory_.base() + parts.clock_at) {
+    table_.SetRepair([](void* self) { static_cast<HashMap*>(self)->Repair(); }, this);
+    if (memory_.needs_repair()) Repair();
+  }
 
   ~HashMap() override {
     if (!fields_.any()) return;
@@ -73,11 +116,10 @@ class HashMap final : public Map {
 
   static Result<std::shared_ptr<Map>> Create(const MapSpec& spec,
                                              const MapEnvironment& environment) {
-    const HashTable::Shape shape = ShapeOf(spec, environment, ValueStride(spec));
-    SKEP_TRY(Region region, HashTable::Reserve(shape));
-    SKEP_TRY(Region clock, Clock::Reserve(HashTable::CapacityOf(shape)));
+    const Parts parts(spec, ShapeOf(spec, environment));
+    SKEP_TRY(MapMemory memory, MapMemory::Take(environment, parts.end));
     return std::shared_ptr<Map>(
-        std::make_shared<HashMap>(spec, environment, std::move(region), std::move(clock)));
+        std::make_shared<HashMap>(spec, environment, std::move(memory), parts));
   }
 
   std::byte* Lookup(const std::byte* key, uint32_t) noexcept override {
@@ -108,7 +150,13 @@ class HashMap final : public Map {
     return UpdateWithRoom(
         clock_, table_,
         [&] {
-          return table_.Update<K>(key, flags & ~uint64_t{kUpdateLock}, cpu, locked, fill, replaced);
+          return UpdateRepaired(
+              table_,
+              [&] {
+                return table_.Update<K>(key, flags & ~uint64_t{kUpdateLock}, cpu, locked, fill,
+                                        replaced);
+              },
+              [&] { Repair(); });
         },
         [&](uint32_t victim) {
           table_.DeleteElement<K>(victim, cpu, [&](uint32_t element) { Ended(element); });
@@ -141,21 +189,21 @@ class HashMap final : public Map {
 
  protected:
   int DoHostLookup(const std::byte* key, std::byte* value) noexcept override {
-    for (;;) {
+    for (uint32_t tries = 1;; ++tries) {
       const HashTable::Found found = table_.Find<K>(key);
       if (found.element == HashTable::kNone) return -ENOENT;
       fields_.CopyOut(value, table_.ValueOf(found.element));
-      if (table_.StillThere(found)) return 0;
+      if (table_.StillThere(found) || table_.TooOften(tries)) return 0;
     }
   }
 
   int DoHostLookupLocked(const std::byte* key, std::byte* value) noexcept override {
     if (!fields_.has_lock()) return -EINVAL;
-    for (;;) {
+    for (uint32_t tries = 1;; ++tries) {
       const HashTable::Found found = table_.Find<K>(key);
       if (found.element == HashTable::kNone) return -ENOENT;
       fields_.CopyOutLocked(value, table_.ValueOf(found.element));
-      if (table_.StillThere(found)) return 0;
+      if (table_.StillThere(found) || table_.TooOften(tries)) return 0;
     }
   }
 
@@ -211,7 +259,12 @@ class HashMap final : public Map {
     fields_.End(table_.ValueOf(element));
   }
 
+  void Repair() noexcept {
+    table_.Repair<K>([&](uint32_t element, bool kept) { clock_.Settle(element, kept); });
+  }
+
   const ValueFields fields_;
+  const MapMemory memory_;
   HashTable table_;
   [[no_unique_address]] Clock clock_;
 };
@@ -221,16 +274,20 @@ class HashMap final : public Map {
 template <class K, class Clock>
 class PercpuHashMap final : public Map {
  public:
-  PercpuHashMap(const MapSpec& spec, const MapEnvironment& environment, Region table, Region clock,
-                Region values, uint64_t cpu_stride)
+  PercpuHashMap(const MapSpec& spec, const MapEnvironment& environment, MapMemory memory,
+                const Parts& parts)
       : Map(spec, environment.id, ValueStride(spec) * environment.cpu_slots),
         fields_(spec, environment),
-        table_(ShapeOf(spec, environment, 0), std::move(table)),
-        clock_(std::move(clock)),
-        values_(std::move(values)),
+        memory_(std::move(memory)),
+        table_(ShapeOf(spec, environment), memory_.base(), memory_.shared()),
+        clock_(memory_.base() + parts.clock_at),
+        values_(memory_.base() + parts.values_at),
         stride_(ValueStride(spec)),
-        cpu_stride_(cpu_stride),
-        cpus_(environment.cpu_slots) {}
+        cpu_stride_(parts.cpu_stride),
+        cpus_(environment.cpu_slots) {
+    table_.SetRepair([](void* self) { static_cast<PercpuHashMap*>(self)->Repair(); }, this);
+    if (memory_.needs_repair()) Repair();
+  }
 
   ~PercpuHashMap() override {
     if (!fields_.any()) return;
@@ -239,14 +296,10 @@ class PercpuHashMap final : public Map {
 
   static Result<std::shared_ptr<Map>> Create(const MapSpec& spec,
                                              const MapEnvironment& environment) {
-    const HashTable::Shape shape = ShapeOf(spec, environment, 0);
-    SKEP_TRY(Region table, HashTable::Reserve(shape));
-    SKEP_TRY(Region clock, Clock::Reserve(HashTable::CapacityOf(shape)));
-    const uint64_t cpu_stride =
-        RoundUp((HashTable::CapacityOf(shape) + 1) * ValueStride(spec), PageBytes());
-    SKEP_TRY(Region values, Region::Anonymous(cpu_stride * environment.cpu_slots));
-    return std::shared_ptr<Map>(std::make_shared<PercpuHashMap>(
-        spec, environment, std::move(table), std::move(clock), std::move(values), cpu_stride));
+    const Parts parts(spec, ShapeOf(spec, environment));
+    SKEP_TRY(MapMemory memory, MapMemory::Take(environment, parts.end));
+    return std::shared_ptr<Map>(
+        std::make_shared<PercpuHashMap>(spec, environment, std::move(memory), parts));
   }
 
   std::byte* Lookup(const std::byte* key, uint32_t cpu) noexcept override {
@@ -281,8 +334,8 @@ class PercpuHashMap final : public Map {
   }
 
   std::optional<Extent> ElementAt(const std::byte* address) const noexcept override {
-    if (!values_.Contains(address)) return std::nullopt;
-    const auto offset = static_cast<uint64_t>(address - values_.base());
+    if (address < values_ || address >= values_ + cpu_stride_ * cpus_) return std::nullopt;
+    const auto offset = static_cast<uint64_t>(address - values_);
     const uint64_t element = offset % cpu_stride_ / stride_;
     if (element == HashTable::kNone || element > table_.capacity()) return std::nullopt;
     std::byte* value =
@@ -293,11 +346,11 @@ class PercpuHashMap final : public Map {
 
  protected:
   int DoHostLookup(const std::byte* key, std::byte* value) noexcept override {
-    for (;;) {
+    for (uint32_t tries = 1;; ++tries) {
       const HashTable::Found found = table_.Find<K>(key);
       if (found.element == HashTable::kNone) return -ENOENT;
       CopyOut(value, found.element);
-      if (table_.StillThere(found)) return 0;
+      if (table_.StillThere(found) || table_.TooOften(tries)) return 0;
     }
   }
 
@@ -340,7 +393,7 @@ class PercpuHashMap final : public Map {
 
  private:
   std::byte* At(uint32_t element, uint32_t cpu) const {
-    return values_.base() + cpu * cpu_stride_ + uint64_t{element} * stride_;
+    return values_ + cpu * cpu_stride_ + uint64_t{element} * stride_;
   }
 
   // Changes the values of an element that exists, or of a new one.
@@ -351,7 +404,12 @@ class PercpuHashMap final : public Map {
       fill(element, exists);
     };
     return UpdateWithRoom(
-        clock_, table_, [&] { return table_.Update<K>(key, flags, cpu, true, fill_and_mark); },
+        clock_, table_,
+        [&] {
+          return UpdateRepaired(
+              table_, [&] { return table_.Update<K>(key, flags, cpu, true, fill_and_mark); },
+              [&] { Repair(); });
+        },
         [&](uint32_t victim) {
           table_.DeleteElement<K>(victim, cpu, [&](uint32_t element) { Ended(element); });
         });
@@ -388,10 +446,15 @@ class PercpuHashMap final : public Map {
     ZeroWords(At(element, own) + spec_.value_size, stride_ - spec_.value_size);
   }
 
+  void Repair() noexcept {
+    table_.Repair<K>([&](uint32_t element, bool kept) { clock_.Settle(element, kept); });
+  }
+
   const ValueFields fields_;
+  const MapMemory memory_;
   HashTable table_;
   [[no_unique_address]] Clock clock_;
-  const Region values_;
+  std::byte* const values_;
   const uint64_t stride_;
   const uint64_t cpu_stride_;
   const uint32_t cpus_;
@@ -412,6 +475,10 @@ Result<std::shared_ptr<Map>> CreateForKey(const MapSpec& spec, const MapEnvironm
 }
 
 }  // namespace
+
+uint64_t HashMapBytes(const MapSpec& spec, uint32_t cpu_slots, bool shared) {
+  return Parts(spec, ShapeOf(spec, cpu_slots, shared)).end;
+}
 
 Result<std::shared_ptr<Map>> CreateHashMap(const MapSpec& spec, const MapEnvironment& environment) {
   return spec.type == MapType::kLruHash ? CreateForKey<HashMap, UseClock>(spec, environment)

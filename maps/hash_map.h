@@ -27,6 +27,8 @@ namespace skep {
 Result<std::shared_ptr<Map>> CreateHashMap(const MapSpec& spec, const MapEnvironment& environment);
 Result<std::shared_ptr<Map>> CreatePercpuHashMap(const MapSpec& spec,
                                                  const MapEnvironment& environment);
+// The memory that any of the four needs.
+uint64_t HashMapBytes(const MapSpec& spec, uint32_t cpu_slots, bool shared);
 
 }  // namespace skep
 

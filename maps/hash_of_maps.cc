@@ -24,7 +24,8 @@ class HashOfMaps final : public Map {
   HashOfMaps(const MapSpec& spec, const MapEnvironment& environment, Region region)
       : Map(spec, environment.id, spec.value_size),
         epochs_(environment.epochs),
-        table_(ShapeOf(spec, environment), std::move(region)) {}
+        region_(std::move(region)),
+        table_(ShapeOf(spec, environment), region_.base()) {}
 
   ~HashOfMaps() override {
     std::vector<std::byte> key(spec_.key_size);
@@ -36,7 +37,7 @@ class HashOfMaps final : public Map {
             .value_bytes = sizeof(Holder*),
             .max_entries = spec.max_entries,
             .cpu_slots = environment.cpu_slots,
-            .zero_seed = (spec.flags & kMapZeroSeed) != 0};
+            .seed = (spec.flags & kMapZeroSeed) != 0 ? 0 : HashTable::RandomSeed()};
   }
 
   std::byte* Lookup(const std::byte* key, uint32_t) noexcept override {
@@ -131,6 +132,7 @@ class HashOfMaps final : public Map {
 
   const std::shared_ptr<EpochDomain> epochs_;
   std::mutex host_mutex_;  // host operations exclude one another
+  const Region region_;
   HashTable table_;
 };
 
@@ -138,7 +140,8 @@ class HashOfMaps final : public Map {
 
 Result<std::shared_ptr<Map>> CreateHashOfMaps(const MapSpec& spec,
                                               const MapEnvironment& environment) {
-  SKEP_TRY(Region region, HashTable::Reserve(HashOfMaps::ShapeOf(spec, environment)));
+  SKEP_TRY(Region region,
+           Region::Anonymous(HashTable::BytesFor(HashOfMaps::ShapeOf(spec, environment))));
   return std::shared_ptr<Map>(std::make_shared<HashOfMaps>(spec, environment, std::move(region)));
 }
 

@@ -7,18 +7,16 @@
 #include <sys/random.h>
 
 #include "base/check.h"
-#include "base/spin_lock.h"
+#include "base/shared_region.h"
+#include "maps/hash_table_inl.h"
 
 namespace skep {
-namespace {
 
-uint64_t RandomSeed() {
+uint64_t HashTable::RandomSeed() {
   uint64_t seed = 0;
   SKEP_CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
   return seed;
 }
-
-}  // namespace
 
 struct HashTable::Layout {
   explicit Layout(const Shape& shape) {
@@ -28,8 +26,9 @@ struct HashTable::Layout {
     stride = sizeof(Element) + key_bytes + shape.value_bytes;
     // Every element may be in use while each cache is full, has its spare, and
     // its owner is about to use one more. Address space costs nothing.
-    const uint64_t caches = uint64_t{shape.cpu_slots} + 1;
-    capacity = shape.max_entries + caches * (kCacheLimit + 4);
+    const uint64_t caches = shape.shared ? 0 : uint64_t{shape.cpu_slots} + 1;
+    const uint64_t spare = shape.shared ? kSharedSlack : caches * (kCacheLimit + 4);
+    capacity = shape.max_entries + spare;
     caches_at = RoundUp(sizeof(Header), alignof(Cache));
     // Large parts begin at a page of their own, very large ones at a huge page.
     const uint64_t bucket_bytes = buckets * sizeof(Bucket);
@@ -46,20 +45,23 @@ struct HashTable::Layout {
 
 uint64_t HashTable::CapacityOf(const Shape& shape) { return Layout(shape).capacity; }
 
-Result<Region> HashTable::Reserve(const Shape& shape) {
-  return Region::Anonymous(Layout(shape).end);
-}
+uint64_t HashTable::BytesFor(const Shape& shape) { return Layout(shape).end; }
 
-HashTable::HashTable(const Shape& shape, Region region)
-    : region_(std::move(region)), seed_(shape.zero_seed ? 0 : RandomSeed()) {
+HashTable::HashTable(const Shape& shape, std::byte* memory, SharedRegion* shared)
+    : seed_(shape.seed), shared_(shared) {
+  SKEP_CHECK(shape.shared == (shared != nullptr));
   const Layout layout(shape);
-  SKEP_CHECK(region_.size() >= layout.end);
-  region_.PreferHugePages(layout.buckets_at, layout.end - layout.buckets_at);
+  if (shared == nullptr) {
+    PreferHugePages(memory + layout.buckets_at, layout.end - layout.buckets_at);
+  } else {
+    holder_ = shared->holder();
+    file_offset_ = PageBytes() + layout.buckets_at;
+  }
   // A zeroed region is an empty table: the atomics begin their life as zeros.
-  header_ = reinterpret_cast<Header*>(region_.base());
-  caches_ = reinterpret_cast<Cache*>(region_.base() + layout.caches_at);
-  buckets_ = reinterpret_cast<Bucket*>(region_.base() + layout.buckets_at);
-  elements_ = region_.base() + layout.elements_at;
+  header_ = reinterpret_cast<Header*>(memory);
+  caches_ = reinterpret_cast<Cache*>(memory + layout.caches_at);
+  buckets_ = reinterpret_cast<Bucket*>(memory + layout.buckets_at);
+  elements_ = memory + layout.elements_at;
   stride_ = layout.stride;
   key_size_ = shape.key_size;
   value_offset_ = static_cast<uint32_t>(sizeof(Element) + layout.key_bytes);
@@ -68,11 +70,13 @@ HashTable::HashTable(const Shape& shape, Region region)
   capacity_ = static_cast<uint32_t>(layout.capacity);
   max_entries_ = shape.max_entries;
   cpu_slots_ = shape.cpu_slots;
-  header_->fresh.store(1, std::memory_order_relaxed);
+  chain_limit_ = shape.shared ? std::min(capacity_, kSharedChain) : capacity_;
+  uint32_t empty = 0;
+  header_->fresh.compare_exchange_strong(empty, 1, std::memory_order_relaxed);
 }
 
 uint32_t HashTable::ElementOf(const std::byte* address) const noexcept {
-  if (address < elements_ || !region_.Contains(address)) return kNone;
+  if (address < elements_) return kNone;
   const auto offset = static_cast<uint64_t>(address - elements_);
   const uint64_t element = offset / stride_;
   if (element == kNone || element > capacity_) return kNone;
@@ -150,7 +154,8 @@ void HashTable::Remove(Bucket& bucket, const Place& place) noexcept {
 
 uint32_t HashTable::ChainLength(const Bucket& bucket) const noexcept {
   uint32_t length = 0;
-  for (uint32_t e = bucket.overflow.load(std::memory_order_relaxed); e != kNone;
+  for (uint32_t e = bucket.overflow.load(std::memory_order_relaxed);
+       IsElement(e) && length < chain_limit_;
        e = ElementAt(e).next.load(std::memory_order_relaxed)) {
     ++length;
   }
@@ -175,7 +180,9 @@ HashTable::Place HashTable::PlaceOf(const Bucket& bucket, uint32_t element) cons
     }
   }
   uint32_t previous = kNone;
-  for (uint32_t e = bucket.overflow.load(std::memory_order_relaxed); e != kNone;
+  uint32_t steps = 0;
+  for (uint32_t e = bucket.overflow.load(std::memory_order_relaxed);
+       IsElement(e) && steps++ < chain_limit_;
        e = ElementAt(e).next.load(std::memory_order_relaxed)) {
     if (e == element) return {element, -1, previous};
     previous = e;
@@ -185,14 +192,14 @@ HashTable::Place HashTable::PlaceOf(const Bucket& bucket, uint32_t element) cons
 
 uint32_t HashTable::NextInChain(Bucket& bucket, uint32_t element, uint32_t next,
                                 uint32_t position) const noexcept {
-  SpinAcquire(bucket.lock);
+  Lock(bucket);
   uint32_t after = kNone;  // of `element`, if it is still there
   uint32_t counted = kNone;
   bool has_element = false;
   bool has_next = false;
   uint32_t at = 0;
-  for (uint32_t e = bucket.overflow.load(std::memory_order_relaxed); e != kNone;
-       e = ElementAt(e).next.load(std::memory_order_relaxed)) {
+  for (uint32_t e = bucket.overflow.load(std::memory_order_relaxed);
+       IsElement(e) && at < chain_limit_; e = ElementAt(e).next.load(std::memory_order_relaxed)) {
     if (e == element) {
       has_element = true;
       after = ElementAt(e).next.load(std::memory_order_relaxed);
@@ -200,10 +207,51 @@ uint32_t HashTable::NextInChain(Bucket& bucket, uint32_t element, uint32_t next,
     has_next |= e == next;
     if (at++ == position) counted = e;
   }
-  SpinRelease(bucket.lock);
+  Unlock(bucket);
   if (has_element) return after;
   if (next == kNone || has_next) return next;
   return counted;
+}
+
+// ---- shared tables ------------------------------------------------------------
+
+// Here no other lock is held, so a repair that waits for ours gets it.
+void HashTable::LockShared(Bucket& bucket) const noexcept {
+  Patience patience;
+  for (;;) {
+    if (TryAcquire(bucket.lock, holder_)) {
+      if (!shared_->repairing()) return;
+      Unlock(bucket);
+      if (shared_->WaitForRepair()) repair_(owner_);
+      continue;
+    }
+    if (!patience.Wait()) continue;
+    const uint32_t word = bucket.lock.load(std::memory_order_relaxed);
+    if (word != 0 && shared_->IsDead(word)) repair_(owner_);
+  }
+}
+
+bool HashTable::MayLackElements() const noexcept {
+  return shared_ != nullptr && shared_->SomebodyDied();
+}
+
+// Who takes a lock from now on sees that there is a repair, and lets it go.
+void HashTable::SettleLocks() noexcept {
+  ForTouchedBuckets([&](uint32_t first, uint32_t last) {
+    for (uint32_t index = first; index <= last; ++index) {
+      Bucket& bucket = BucketAt(index);
+      Patience patience;
+      for (;;) {
+        uint32_t word = bucket.lock.load(std::memory_order_seq_cst);
+        if (word == 0) break;
+        if (patience.Wait() && shared_->IsDead(word)) {
+          // It may have removed an element that a reader looks at.
+          RaiseVersion(bucket);
+          bucket.lock.compare_exchange_strong(word, 0, std::memory_order_seq_cst);
+        }
+      }
+    }
+  });
 }
 
 // ---- free elements ----------------------------------------------------------
@@ -217,14 +265,21 @@ auto HashTable::WithCache(uint32_t cpu, Body body) noexcept {
   return body(caches_[cpu]);
 }
 
+uint32_t HashTable::TakeFresh() noexcept {
+  if (header_->fresh.load(std::memory_order_relaxed) > capacity_) return kNone;
+  const uint32_t fresh = header_->fresh.fetch_add(1, std::memory_order_relaxed);
+  return IsElement(fresh) ? fresh : kNone;
+}
+
+uint32_t HashTable::TakeShared() noexcept {
+  const uint32_t element = PopShared();
+  return element != kNone ? element : TakeFresh();
+}
+
 uint32_t HashTable::Pop(Cache& cache) noexcept {
   if (cache.head == kNone) {
     const uint32_t first = PopShared();
-    if (first == kNone) {
-      if (header_->fresh.load(std::memory_order_relaxed) > capacity_) return kNone;
-      const uint32_t fresh = header_->fresh.fetch_add(1, std::memory_order_relaxed);
-      return fresh <= capacity_ ? fresh : kNone;
-    }
+    if (first == kNone) return TakeFresh();
     cache.head = first;
     cache.count = kHanded;
   }
@@ -252,7 +307,7 @@ void HashTable::Push(Cache& cache, uint32_t element) noexcept {
 
 uint32_t HashTable::PopShared() noexcept {
   uint64_t top = header_->shared.load(std::memory_order_acquire);
-  while (static_cast<uint32_t>(top) != kNone) {
+  while (IsElement(static_cast<uint32_t>(top))) {
     // Another thread may take it meanwhile; then the link is stale, the counter
     // has moved, and the exchange fails.
     const uint32_t next =
@@ -279,15 +334,23 @@ uint32_t HashTable::Take(uint32_t cpu) noexcept {
     header_->used.fetch_sub(1, std::memory_order_relaxed);
     return kNone;
   }
-  return WithCache(cpu, [&](Cache& cache) { return Pop(cache); });
+  if (shared_ == nullptr) return WithCache(cpu, [&](Cache& cache) { return Pop(cache); });
+  const uint32_t element = TakeShared();
+  if (element == kNone) header_->used.fetch_sub(1, std::memory_order_relaxed);
+  return element;
 }
 
 void HashTable::Give(uint32_t element, uint32_t cpu) noexcept {
-  WithCache(cpu, [&](Cache& cache) { Push(cache, element); });
+  if (shared_ == nullptr) {
+    WithCache(cpu, [&](Cache& cache) { Push(cache, element); });
+  } else {
+    PushShared(element);
+  }
   header_->used.fetch_sub(1, std::memory_order_relaxed);
 }
 
 uint32_t HashTable::TakeSpare(uint32_t cpu) noexcept {
+  if (shared_ != nullptr) return TakeShared();
   return WithCache(cpu, [&](Cache& cache) {
     if (cache.spare == kNone) return Pop(cache);
     const uint32_t element = cache.spare;
@@ -297,6 +360,7 @@ uint32_t HashTable::TakeSpare(uint32_t cpu) noexcept {
 }
 
 void HashTable::GiveSpare(uint32_t element, uint32_t cpu) noexcept {
+  if (shared_ != nullptr) return PushShared(element);
   WithCache(cpu, [&](Cache& cache) {
     if (cache.spare == kNone) {
       cache.spare = element;

@@ -25,6 +25,14 @@
 // Threads: any. `cpu` chooses a cache of free elements, which must be the
 // calling thread's own; kHostCache is for callers without a CPU slot.
 // A table never holds more than max_entries elements.
+//
+// A table in a SharedRegion has no caches: free elements are in one list without
+// a lock. Nothing that is read from it is trusted: an index is compared with the
+// capacity before it is used, and chains are followed for kSharedChain elements at
+// most. Whatever a process does between taking a bucket's lock and letting it go,
+// its death leaves each bucket with its old elements or its new ones; what is lost
+// are free elements, the counters, and the lock. Repair makes them anew from what
+// the buckets hold, while all others wait.
 
 #ifndef SKEP_MAPS_HASH_TABLE_H_
 #define SKEP_MAPS_HASH_TABLE_H_
@@ -37,9 +45,12 @@
 #include "skep/result.h"
 
 #include "base/region.h"
+#include "base/robust_lock.h"
 #include "maps/key.h"
 
 namespace skep {
+
+class SharedRegion;
 
 class HashTable {
  public:
@@ -51,16 +62,18 @@ class HashTable {
     uint32_t value_bytes = 0;  // in the element, a multiple of 8
     uint32_t max_entries = 0;
     uint32_t cpu_slots = 1;
-    bool zero_seed = false;
+    uint64_t seed = 0;
+    bool shared = false;  // lives in a SharedRegion
   };
+  static uint64_t RandomSeed();
 
-  // The memory that a table of this shape needs. Fails with kSystem if there is
-  // none.
-  static Result<Region> Reserve(const Shape& shape);
+  // The memory that a table of this shape needs.
+  static uint64_t BytesFor(const Shape& shape);
   // What capacity() of such a table will be.
   static uint64_t CapacityOf(const Shape& shape);
-  // REQUIRES: `region` is from Reserve(shape).
-  HashTable(const Shape& shape, Region region);
+  // REQUIRES: `memory` has BytesFor(shape) bytes, zeroed or those of such a table,
+  // and outlives the table. `shared`: the region they are in, if shape.shared.
+  HashTable(const Shape& shape, std::byte* memory, SharedRegion* shared = nullptr);
   HashTable(const HashTable&) = delete;
   HashTable& operator=(const HashTable&) = delete;
 
@@ -127,6 +140,25 @@ class HashTable {
   std::byte* ValueOf(uint32_t element) const noexcept {
     return elements_ + uint64_t{element} * stride_ + value_offset_;
   }
+  // For loops over StillThere: whether to take what there is, after so many tries.
+  bool TooOften(uint32_t tries) const noexcept {
+    return shared_ != nullptr && tries >= kSharedTries;
+  }
+
+  // Stops all users of a shared table and makes it sound: what is not an element of
+  // its bucket goes, and the counters and the free list are made from the rest.
+  // seen(element, kept) is told of each element that was ever used. For tables that
+  // somebody died in, and for those that come from outside.
+  template <class K, class Seen>
+  void Repair(Seen seen) noexcept;
+  // Whether an operation that found no room should Repair and try again.
+  bool MayLackElements() const noexcept;
+  // Called instead of waiting when somebody has died: by default nothing is done.
+  void SetRepair(void (*repair)(void* owner), void* owner) noexcept {
+    repair_ = repair;
+    owner_ = owner;
+  }
+
   // The element whose value bytes hold `address`, or kNone.
   uint32_t ElementOf(const std::byte* address) const noexcept;
   // Elements that there can be, for arrays beside the table: 1 .. capacity().
@@ -134,7 +166,7 @@ class HashTable {
   // Elements above this one were never used.
   uint32_t highest_used() const {
     const uint32_t fresh = header_->fresh.load(std::memory_order_relaxed);
-    return fresh > capacity_ ? capacity_ : fresh - 1;
+    return fresh > capacity_ ? capacity_ : fresh - (fresh != 0);
   }
   uint32_t size() const { return header_->used.load(std::memory_order_relaxed); }
 
@@ -143,6 +175,12 @@ class HashTable {
   static constexpr uint32_t kPlaces = 16;      // of a bucket: lanes, then the chain
   static constexpr uint32_t kCacheLimit = 64;  // free elements in one cache
   static constexpr uint32_t kHanded = 32;      // go to the others in one piece
+  // Threads that may replace elements of a full shared table at once.
+  static constexpr uint32_t kSharedSlack = 1024;
+  // With a random seed no chain gets near it.
+  static constexpr uint32_t kSharedChain = 4096;
+  // Readers of a shared table give up then: only malice changes a bucket as often.
+  static constexpr uint32_t kSharedTries = 100000;
 
   struct alignas(64) Bucket {
     std::atomic<uint64_t> tags[2];  // lane i: 16 bits of tags[i / 4]; 0 = free
@@ -181,6 +219,7 @@ class HashTable {
     uint32_t element = kNone;
     int lane = -1;              // -1: in the overflow chain
     uint32_t previous = kNone;  // in the chain; kNone: the bucket's head
+    uint32_t chain = 0;         // without an element: the length of the chain
   };
 
   Bucket& BucketAt(uint32_t index) const noexcept { return buckets_[index]; }
@@ -202,9 +241,17 @@ class HashTable {
   static void SetTag(Bucket& bucket, int lane, uint64_t tag) noexcept;
   static int FreeLane(const Bucket& bucket) noexcept;
 
+  // Whether an index leads to an element; false for kNone.
+  bool IsElement(uint32_t index) const noexcept { return index - 1 < capacity_; }
+
+  void Lock(Bucket& bucket) const noexcept;
+  void LockShared(Bucket& bucket) const noexcept;
+  static void Unlock(Bucket& bucket) noexcept { RobustRelease(bucket.lock); }
   class BucketGuard {
    public:
-    explicit BucketGuard(Bucket& bucket) noexcept : bucket_(bucket) { Lock(bucket_); }
+    BucketGuard(const HashTable& table, Bucket& bucket) noexcept : bucket_(bucket) {
+      table.Lock(bucket_);
+    }
     ~BucketGuard() { Unlock(bucket_); }
     BucketGuard(const BucketGuard&) = delete;
     BucketGuard& operator=(const BucketGuard&) = delete;
@@ -212,8 +259,6 @@ class HashTable {
    private:
     Bucket& bucket_;
   };
-  static void Lock(Bucket& bucket) noexcept;
-  static void Unlock(Bucket& bucket) noexcept;
   static void RaiseVersion(Bucket& bucket) noexcept;
 
   // REQUIRES: the bucket is locked.
@@ -233,11 +278,23 @@ class HashTable {
   // The element after `place` in the bucket (after none: the first), or kNone.
   uint32_t After(const Bucket& bucket, const Place& place) const noexcept;
 
+  // Calls body(first, last) for runs of buckets that memory was ever written to in.
+  template <class Body>
+  void ForTouchedBuckets(Body body) const noexcept;
+  void SettleLocks() noexcept;
+  template <class K>
+  bool Belongs(uint32_t bucket, uint32_t element) const noexcept;
+  // Drops from the bucket what is no element of it or was `taken` already.
+  template <class K, class Taken>
+  void CheckBucket(uint32_t index, Taken taken) noexcept;
+
   // Take: for a new key; false if the table is full. TakeSpare: to replace one.
   uint32_t Take(uint32_t cpu) noexcept;
   uint32_t TakeSpare(uint32_t cpu) noexcept;
   void Give(uint32_t element, uint32_t cpu) noexcept;
   void GiveSpare(uint32_t element, uint32_t cpu) noexcept;
+  uint32_t TakeShared() noexcept;
+  uint32_t TakeFresh() noexcept;
   uint32_t Pop(Cache& cache) noexcept;
   void Push(Cache& cache, uint32_t element) noexcept;
   uint32_t PopShared() noexcept;
@@ -246,7 +303,6 @@ class HashTable {
   template <class Body>
   auto WithCache(uint32_t cpu, Body body) noexcept;
 
-  Region region_;
   Header* header_ = nullptr;
   Cache* caches_ = nullptr;
   Bucket* buckets_ = nullptr;
@@ -259,7 +315,13 @@ class HashTable {
   uint32_t capacity_ = 0;
   uint32_t max_entries_ = 0;
   uint32_t cpu_slots_ = 0;
+  uint32_t chain_limit_ = 0;
   uint64_t seed_ = 0;
+  SharedRegion* const shared_;
+  LockHolder holder_;
+  uint64_t file_offset_ = 0;  // of the first bucket
+  void (*repair_)(void*) = nullptr;
+  void* owner_ = nullptr;
   std::mutex host_mutex_;
 };
 

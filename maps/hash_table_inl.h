@@ -5,9 +5,11 @@
 #ifndef SKEP_MAPS_HASH_TABLE_INL_H_
 #define SKEP_MAPS_HASH_TABLE_INL_H_
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -15,7 +17,7 @@
 
 #include "skep/map_spec.h"
 
-#include "base/spin_lock.h"
+#include "base/shared_region.h"
 #include "maps/hash_table.h"
 
 namespace skep {
@@ -51,8 +53,11 @@ inline int HashTable::LaneOf(uint64_t candidates) noexcept {
 }
 #endif
 
-inline void HashTable::Lock(Bucket& bucket) noexcept { SpinAcquire(bucket.lock); }
-inline void HashTable::Unlock(Bucket& bucket) noexcept { SpinRelease(bucket.lock); }
+inline void HashTable::Lock(Bucket& bucket) const noexcept {
+  if (shared_ != nullptr) [[unlikely]]
+    return LockShared(bucket);
+  RobustAcquire(bucket.lock, holder_);
+}
 
 // Inlined: a lookup is this and little else.
 template <class K>
@@ -62,12 +67,12 @@ template <class K>
   Found found;
   found.bucket = BucketOf(hash);
   const Bucket& bucket = BucketAt(found.bucket);
-  for (;;) {
+  for (uint32_t tries = 0;;) {
     found.version = bucket.version.load(std::memory_order_acquire);
     found.element = kNone;
     for (uint64_t lanes = Candidates(bucket, TagOf(hash)); lanes != 0; lanes &= lanes - 1) {
       const uint32_t element = bucket.slots[LaneOf(lanes)].load(std::memory_order_acquire);
-      if (element != kNone && K::Equal(key, KeyOf(element), key_size_)) {
+      if (IsElement(element) && K::Equal(key, KeyOf(element), key_size_)) {
         found.element = element;
         break;
       }
@@ -76,7 +81,7 @@ template <class K>
       uint32_t element = bucket.overflow.load(std::memory_order_acquire);
       // A chain that is relinked under our feet may turn into any other; it
       // cannot be longer than the table, and the version tells.
-      for (uint32_t steps = 0; element != kNone && steps <= capacity_; ++steps) {
+      for (uint32_t steps = 0; IsElement(element) && steps < chain_limit_; ++steps) {
         if (K::Equal(key, KeyOf(element), key_size_)) {
           found.element = element;
           break;
@@ -85,6 +90,7 @@ template <class K>
       }
     }
     if (StillThere(found)) return found;
+    if (TooOften(++tries)) return {kNone, found.version, found.bucket};
   }
 }
 
@@ -94,15 +100,19 @@ HashTable::Place HashTable::FindLocked(const Bucket& bucket, uint64_t tag,
   for (uint64_t lanes = Candidates(bucket, tag); lanes != 0; lanes &= lanes - 1) {
     const int lane = LaneOf(lanes);
     const uint32_t element = bucket.slots[lane].load(std::memory_order_relaxed);
-    if (element != kNone && K::Equal(key, KeyOf(element), key_size_)) return {element, lane, kNone};
+    if (IsElement(element) && K::Equal(key, KeyOf(element), key_size_)) {
+      return {element, lane, kNone};
+    }
   }
   uint32_t previous = kNone;
-  for (uint32_t element = bucket.overflow.load(std::memory_order_relaxed); element != kNone;
+  uint32_t steps = 0;
+  for (uint32_t element = bucket.overflow.load(std::memory_order_relaxed);
+       IsElement(element) && steps++ < chain_limit_;
        element = ElementAt(element).next.load(std::memory_order_relaxed)) {
     if (K::Equal(key, KeyOf(element), key_size_)) return {element, -1, previous};
     previous = element;
   }
-  return {};
+  return {.chain = steps};
 }
 
 template <class K, class Fill, class Replaced>
@@ -121,7 +131,8 @@ int HashTable::Update(const std::byte* key, uint64_t flags, uint32_t cpu, bool i
   } else if (exists && in_place) {
     fill(place.element, true);
   } else {
-    const uint32_t element = exists ? TakeSpare(cpu) : Take(cpu);
+    const bool fits = exists || place.chain < chain_limit_;
+    const uint32_t element = exists ? TakeSpare(cpu) : fits ? Take(cpu) : kNone;
     if (element == kNone) {
       result = -E2BIG;
     } else {
@@ -185,9 +196,9 @@ int HashTable::NextKey(const std::byte* key, std::byte* next) noexcept {
       index = 0;  // unknown keys start over
     } else {
       const uint32_t element = After(bucket, place);
-      if (element != kNone) CopyWords(next, KeyOf(element), key_size_);
+      if (IsElement(element)) CopyWords(next, KeyOf(element), key_size_);
       Unlock(bucket);
-      if (element != kNone) return 0;
+      if (IsElement(element)) return 0;
       ++index;
     }
   }
@@ -198,9 +209,9 @@ int HashTable::NextKey(const std::byte* key, std::byte* next) noexcept {
     if (tags == 0 && bucket.overflow.load(std::memory_order_relaxed) == kNone) continue;
     Lock(bucket);
     const uint32_t element = After(bucket, Place{});
-    if (element != kNone) CopyWords(next, KeyOf(element), key_size_);
+    if (IsElement(element)) CopyWords(next, KeyOf(element), key_size_);
     Unlock(bucket);
-    if (element != kNone) return 0;
+    if (IsElement(element)) return 0;
   }
   return -ENOENT;
 }
@@ -217,12 +228,12 @@ int64_t HashTable::ForEach(Visit visit) noexcept {
     if (tags == 0 && bucket.overflow.load(std::memory_order_relaxed) == kNone) continue;
     for (int lane = 0; lane < kLanes; ++lane) {
       const uint32_t element = bucket.slots[lane].load(std::memory_order_acquire);
-      if (element == kNone || LaneTag(bucket, lane) == 0) continue;
+      if (!IsElement(element) || LaneTag(bucket, lane) == 0) continue;
       ++visited;
       if (!visit(element)) return visited;
     }
     uint32_t element = bucket.overflow.load(std::memory_order_acquire);
-    for (uint32_t position = 1; element != kNone && position <= capacity_; ++position) {
+    for (uint32_t position = 1; IsElement(element) && position <= chain_limit_; ++position) {
       const uint32_t next = ElementAt(element).next.load(std::memory_order_acquire);
       ++visited;
       if (!visit(element)) return visited;
@@ -241,21 +252,22 @@ bool HashTable::Batch(uint32_t* at, uint32_t room, TakeOne take) noexcept {
     const uint64_t tags = bucket.tags[0].load(std::memory_order_relaxed) |
                           bucket.tags[1].load(std::memory_order_relaxed);
     if (tags == 0 && bucket.overflow.load(std::memory_order_relaxed) == kNone) continue;
-    const BucketGuard guard(bucket);
+    const BucketGuard guard(*this, bucket);
     for (uint32_t lane = from; lane < kLanes; ++lane) {
-      if (LaneTag(bucket, static_cast<int>(lane)) == 0) continue;
+      const uint32_t element = bucket.slots[lane].load(std::memory_order_relaxed);
+      if (!IsElement(element) || LaneTag(bucket, static_cast<int>(lane)) == 0) continue;
       *at = index * kPlaces + lane;
       if (room == 0) return true;
       --room;
-      TakeAt(bucket, {bucket.slots[lane].load(std::memory_order_relaxed), static_cast<int>(lane)},
-             take);
+      TakeAt(bucket, {element, static_cast<int>(lane)}, take);
     }
     const uint32_t chained = ChainLength(bucket);
     *at = index * kPlaces + kLanes;
     if (chained > room) return room != all;
     room -= chained;
     uint32_t kept = kNone;
-    for (uint32_t next = bucket.overflow.load(std::memory_order_relaxed); next != kNone;) {
+    uint32_t next = bucket.overflow.load(std::memory_order_relaxed);
+    for (uint32_t i = 0; i < chained && IsElement(next); ++i) {
       const uint32_t element = next;
       next = ElementAt(element).next.load(std::memory_order_relaxed);
       if (!TakeAt(bucket, {element, -1, kept}, take)) kept = element;
@@ -271,6 +283,98 @@ bool HashTable::TakeAt(Bucket& bucket, const Place& place, TakeOne& take) noexce
   Remove(bucket, place);
   Give(place.element, kHostCache);
   return true;
+}
+
+// ---- repair -------------------------------------------------------------------
+
+template <class Body>
+void HashTable::ForTouchedBuckets(Body body) const noexcept {
+  const uint64_t end = file_offset_ + (uint64_t{bucket_mask_} + 1) * sizeof(Bucket);
+  for (uint64_t at = file_offset_; at < end;) {
+    const auto [begin, until] = shared_->file().NextData(at, end);
+    if (begin >= end) break;
+    body(static_cast<uint32_t>((begin - file_offset_) / sizeof(Bucket)),
+         static_cast<uint32_t>((until - file_offset_ - 1) / sizeof(Bucket)));
+    at = until;
+  }
+}
+
+// A process of ill will may have linked what is elsewhere, or not an element.
+template <class K>
+bool HashTable::Belongs(uint32_t bucket, uint32_t element) const noexcept {
+  if (!IsElement(element)) return false;
+  const std::byte* key = KeyOf(element);
+  // Equal to itself: nothing but zeros behind the key.
+  return BucketOf(K::Hash(key, key_size_, seed_)) == bucket && K::Equal(key, key, key_size_);
+}
+
+template <class K, class Taken>
+void HashTable::CheckBucket(uint32_t index, Taken taken) noexcept {
+  Bucket& bucket = BucketAt(index);
+  bool changed = false;
+  // Twice the same key: iteration would go in a circle.
+  std::vector<uint32_t> kept;
+  const auto take = [&](uint32_t element, uint64_t tag) {
+    if (!Belongs<K>(index, element)) return false;
+    if (tag != 0 && tag != TagOf(K::Hash(KeyOf(element), key_size_, seed_))) return false;
+    for (const uint32_t other : kept) {
+      if (std::memcmp(KeyOf(other), KeyOf(element), value_offset_ - sizeof(Element)) == 0) {
+        return false;
+      }
+    }
+    if (!taken(element)) return false;
+    kept.push_back(element);
+    return true;
+  };
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const uint32_t element = bucket.slots[lane].load(std::memory_order_relaxed);
+    const uint64_t tag = LaneTag(bucket, lane);
+    if (tag != 0 && take(element, tag)) continue;
+    if (tag == 0 && element == kNone) continue;
+    SetTag(bucket, lane, 0);
+    bucket.slots[lane].store(kNone, std::memory_order_release);
+    changed = true;
+  }
+  std::atomic<uint32_t>* link = &bucket.overflow;
+  for (uint32_t steps = 0; link->load(std::memory_order_relaxed) != kNone; ++steps) {
+    const uint32_t element = link->load(std::memory_order_relaxed);
+    if (steps == chain_limit_ || !take(element, 0)) {
+      // What hangs behind it cannot be told from what hangs elsewhere.
+      link->store(kNone, std::memory_order_release);
+      changed = true;
+      break;
+    }
+    link = &ElementAt(element).next;
+  }
+  if (changed) RaiseVersion(bucket);
+}
+
+template <class K, class Seen>
+void HashTable::Repair(Seen seen) noexcept {
+  const SharedRegion::Repair repair(*shared_);
+  if (!repair.needed()) return;
+  SettleLocks();
+  std::vector<bool> kept(uint64_t{capacity_} + 1);
+  uint32_t used = 0;
+  uint32_t highest = highest_used();
+  ForTouchedBuckets([&](uint32_t first, uint32_t last) {
+    for (uint32_t index = first; index <= last; ++index) {
+      CheckBucket<K>(index, [&](uint32_t element) {
+        if (kept[element] || used == max_entries_) return false;
+        kept[element] = true;
+        highest = std::max(highest, element);
+        ++used;
+        return true;
+      });
+    }
+  });
+  header_->shared.store(0, std::memory_order_relaxed);
+  for (uint32_t element = highest; element != kNone; --element) {
+    seen(element, kept[element]);
+    if (!kept[element]) PushShared(element);
+  }
+  header_->fresh.store(highest + 1, std::memory_order_relaxed);
+  header_->used.store(used, std::memory_order_release);
 }
 
 }  // namespace skep

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <vector>
 
-#include "base/spin_lock.h"
+#include "base/robust_lock.h"
 #include "base/word_copy.h"
 #include "maps/direct_helper.h"
 #include "maps/key.h"
@@ -15,6 +15,9 @@ namespace skep {
 namespace {
 
 constexpr uint32_t kLengthBytes = 4;
+constexpr uint64_t kControlBytes = 64;
+// Readers of a shared trie give up then: only malice changes it as often.
+constexpr uint32_t kSharedTries = 100000;
 
 uint32_t LengthOf(const std::byte* key) {
   return LoadRelaxed<uint32_t>(reinterpret_cast<uint64_t>(key));
@@ -51,20 +54,32 @@ struct LpmTrieMap::Path {
   uint32_t matching;  // bits that node and key share
 };
 
-LpmTrieMap::LpmTrieMap(const MapSpec& spec, const MapEnvironment& environment, Region region)
+LpmTrieMap::LpmTrieMap(const MapSpec& spec, const MapEnvironment& environment, MapMemory memory)
     : Map(spec, environment.id, spec.value_size),
-      region_(std::move(region)),
+      memory_(std::move(memory)),
+      holder_(memory_.holder()),
+      control_(*reinterpret_cast<Control*>(memory_.base())),
+      nodes_(memory_.base() + kControlBytes),
       stride_(Shape(spec).stride),
       value_offset_(Shape(spec).value_offset),
       data_bytes_(Shape(spec).data_bytes),
       max_length_(data_bytes_ * 8),
-      last_node_(static_cast<uint32_t>(Shape(spec).nodes - 1)) {}
+      last_node_(static_cast<uint32_t>(Shape(spec).nodes - 1)) {
+  static_assert(sizeof(Control) <= kControlBytes);
+  if (!memory_.needs_repair()) return;
+  const RobustGuard guard(control_.lock, holder_, [] {});
+  Mend();
+}
+
+uint64_t LpmTrieMap::BytesFor(const MapSpec& spec) {
+  const Shape shape(spec);
+  return kControlBytes + shape.nodes * shape.stride;
+}
 
 Result<std::shared_ptr<Map>> LpmTrieMap::Create(const MapSpec& spec,
                                                 const MapEnvironment& environment) {
-  const Shape shape(spec);
-  SKEP_TRY(Region region, Region::Anonymous(shape.nodes * shape.stride));
-  return std::shared_ptr<Map>(std::make_shared<LpmTrieMap>(spec, environment, std::move(region)));
+  SKEP_TRY(MapMemory memory, MapMemory::Take(environment, BytesFor(spec)));
+  return std::shared_ptr<Map>(std::make_shared<LpmTrieMap>(spec, environment, std::move(memory)));
 }
 
 uint32_t LpmTrieMap::Matching(uint32_t node, uint32_t key_length,
@@ -89,11 +104,11 @@ uint32_t LpmTrieMap::Matching(uint32_t node, uint32_t key_length,
 uint32_t LpmTrieMap::Find(const std::byte* key, uint32_t* version) const noexcept {
   const uint32_t key_length = LengthOf(key);
   if (key_length > max_length_) return 0;
-  for (;;) {
-    *version = version_.load(std::memory_order_acquire);
+  for (uint32_t tries = 1;; ++tries) {
+    *version = control_.version.load(std::memory_order_acquire);
     uint32_t found = 0;
-    uint32_t node = root_.load(std::memory_order_acquire);
-    for (uint32_t steps = 0; node != 0 && steps <= max_length_; ++steps) {
+    uint32_t node = control_.root.load(std::memory_order_acquire);
+    for (uint32_t steps = 0; IsNode(node) && steps <= max_length_; ++steps) {
       const Node& n = At(node);
       const uint32_t length = n.prefix_length.load(std::memory_order_relaxed);
       const uint32_t matching = Matching(node, key_length, DataIn(key));
@@ -102,9 +117,14 @@ uint32_t LpmTrieMap::Find(const std::byte* key, uint32_t* version) const noexcep
       if (matching >= max_length_) break;
       node = n.child[BitAt(DataIn(key), matching)].load(std::memory_order_acquire);
     }
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (version_.load(std::memory_order_relaxed) == *version) return found;
+    if (IsStill(*version, tries)) return found;
   }
+}
+
+bool LpmTrieMap::IsStill(uint32_t version, uint32_t tries) const noexcept {
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (control_.version.load(std::memory_order_relaxed) == version) return true;
+  return memory_.shared() != nullptr && tries >= kSharedTries;
 }
 
 std::byte* LpmTrieMap::Lookup(const std::byte* key, uint32_t) noexcept {
@@ -119,16 +139,21 @@ std::byte* LpmTrieMap::Lookup(const std::byte* key, uint32_t) noexcept {
 // what was unlinked.
 void LpmTrieMap::RaiseVersion() noexcept {
   std::atomic_thread_fence(std::memory_order_release);
-  version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  control_.version.store(control_.version.load(std::memory_order_relaxed) + 1,
+                         std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
 }
 
 uint32_t LpmTrieMap::NewNode(uint32_t prefix_length, const std::byte* data) noexcept {
-  uint32_t node = free_;
-  if (node != 0) {
-    free_ = At(node).child[0].load(std::memory_order_relaxed);
+  uint32_t node = control_.free.load(std::memory_order_relaxed);
+  if (IsNode(node)) {
+    control_.free.store(At(node).child[0].load(std::memory_order_relaxed),
+                        std::memory_order_relaxed);
   } else {
-    node = fresh_++;
+    node = control_.used.load(std::memory_order_relaxed) + 1;
+    // If others have spoiled the count: the place of no node, which is there too.
+    if (!IsNode(node)) node = 0;
+    control_.used.store(node, std::memory_order_relaxed);
   }
   Node& n = At(node);
   n.child[0].store(0, std::memory_order_relaxed);
@@ -140,24 +165,26 @@ uint32_t LpmTrieMap::NewNode(uint32_t prefix_length, const std::byte* data) noex
 }
 
 bool LpmTrieMap::HasTwoNodes() const noexcept {
-  if (fresh_ <= last_node_ - 1) return true;
-  return free_ != 0 && At(free_).child[0].load(std::memory_order_relaxed) != 0;
+  if (control_.used.load(std::memory_order_relaxed) + 2 <= last_node_) return true;
+  const uint32_t free = control_.free.load(std::memory_order_relaxed);
+  return IsNode(free) && IsNode(At(free).child[0].load(std::memory_order_relaxed));
 }
 
 void LpmTrieMap::Free(uint32_t node) noexcept {
-  At(node).child[0].store(free_, std::memory_order_relaxed);
-  free_ = node;
+  At(node).child[0].store(control_.free.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  control_.free.store(node, std::memory_order_relaxed);
 }
 
 LpmTrieMap::Path LpmTrieMap::Walk(uint32_t key_length, const std::byte* data) noexcept {
-  Path path{&root_, nullptr, 0, 0, 0};
-  for (;;) {
+  Path path{&control_.root, nullptr, 0, 0, 0};
+  for (uint32_t steps = 0;; ++steps) {
     path.node = path.link->load(std::memory_order_relaxed);
+    if (!IsNode(path.node)) path.node = 0;
     if (path.node == 0) return path;
     Node& n = At(path.node);
     const uint32_t length = n.prefix_length.load(std::memory_order_relaxed);
     path.matching = Matching(path.node, key_length, data);
-    if (length != path.matching || length == key_length) return path;
+    if (length != path.matching || length == key_length || steps == max_length_) return path;
     path.parent = path.node;
     path.parent_link = path.link;
     path.link = &n.child[BitAt(data, length)];
@@ -176,12 +203,10 @@ int LpmTrieMap::Insert(const std::byte* key, const std::byte* value, uint64_t fl
   if (exists && flags == kUpdateNoExist) return -EEXIST;
   if (!exists) {
     if (flags == kUpdateExist) return -ENOENT;
-    if (elements_ == spec_.max_entries) return -ENOSPC;
+    if (control_.elements.load(std::memory_order_relaxed) >= spec_.max_entries) return -ENOSPC;
   }
   if (!HasTwoNodes()) return -ENOMEM;
-  if (!exists) {
-    ++elements_;
-  }
+  if (!exists) control_.elements.fetch_add(1, std::memory_order_relaxed);
   const uint32_t added = NewNode(length, data);
   CopyWords(ValueOf(added), value, spec_.value_size);
   Node& n = At(added);
@@ -222,7 +247,7 @@ int LpmTrieMap::Remove(const std::byte* key) noexcept {
   const bool exact = n.prefix_length.load(std::memory_order_relaxed) == length &&
                      path.matching == length && n.intermediate.load(std::memory_order_relaxed) == 0;
   if (!exact) return -ENOENT;
-  --elements_;
+  control_.elements.fetch_sub(1, std::memory_order_relaxed);
   const uint32_t left = n.child[0].load(std::memory_order_relaxed);
   const uint32_t right = n.child[1].load(std::memory_order_relaxed);
   if (left != 0 && right != 0) {
@@ -248,26 +273,86 @@ int LpmTrieMap::Remove(const std::byte* key) noexcept {
 int LpmTrieMap::Update(const std::byte* key, const std::byte* value, uint64_t flags,
                        uint32_t) noexcept {
   if (flags > kUpdateExist || LengthOf(key) > max_length_) return -EINVAL;
-  const SpinGuard guard(lock_);
+  const RobustGuard guard(control_.lock, holder_, [&] { Mend(); });
   return Insert(key, value, flags);
 }
 
 int LpmTrieMap::Delete(const std::byte* key, uint32_t) noexcept {
   if (LengthOf(key) > max_length_) return -EINVAL;
-  const SpinGuard guard(lock_);
+  const RobustGuard guard(control_.lock, holder_, [&] { Mend(); });
   return Remove(key);
+}
+
+// ---- repair ---------------------------------------------------------------------
+
+bool LpmTrieMap::FitsBelow(uint32_t node, uint32_t parent, uint32_t side) const noexcept {
+  const uint32_t length = At(node).prefix_length.load(std::memory_order_relaxed);
+  if (length > max_length_) return false;
+  if (parent == 0) return true;
+  const uint32_t above = At(parent).prefix_length.load(std::memory_order_relaxed);
+  return length > above && Matching(parent, length, DataOf(node)) == above &&
+         BitAt(DataOf(node), above) == side;
+}
+
+void LpmTrieMap::Mend() noexcept {
+  struct Way {
+    Link* link;
+    uint32_t parent, side;
+  };
+  // Links before those below them. What is no node, is there twice or does not
+  // belong there goes.
+  std::vector<Link*> links;
+  std::vector<bool> kept(uint64_t{last_node_} + 1);
+  std::vector<Way> open{{&control_.root, 0, 0}};
+  while (!open.empty()) {
+    const Way way = open.back();
+    open.pop_back();
+    const uint32_t node = way.link->load(std::memory_order_relaxed);
+    if (node == 0) continue;
+    if (!IsNode(node) || kept[node] || !FitsBelow(node, way.parent, way.side)) {
+      way.link->store(0, std::memory_order_release);
+      continue;
+    }
+    kept[node] = true;
+    links.push_back(way.link);
+    open.push_back({&At(node).child[0], node, 0});
+    open.push_back({&At(node).child[1], node, 1});
+  }
+  uint32_t elements = 0;
+  uint32_t highest = std::min(control_.used.load(std::memory_order_relaxed), last_node_);
+  for (auto link = links.rbegin(); link != links.rend(); ++link) {
+    const uint32_t node = (*link)->load(std::memory_order_relaxed);
+    highest = std::max(highest, node);
+    Node& n = At(node);
+    if (n.intermediate.load(std::memory_order_relaxed) == 0) {
+      ++elements;
+      continue;
+    }
+    // An intermediate node stands where two ways part.
+    const uint32_t left = n.child[0].load(std::memory_order_relaxed);
+    const uint32_t right = n.child[1].load(std::memory_order_relaxed);
+    if (left != 0 && right != 0) continue;
+    (*link)->store(left != 0 ? left : right, std::memory_order_release);
+    kept[node] = false;
+  }
+  RaiseVersion();
+  control_.free.store(0, std::memory_order_relaxed);
+  for (uint32_t node = highest; node != 0; --node) {
+    if (!kept[node]) Free(node);
+  }
+  control_.used.store(highest, std::memory_order_relaxed);
+  control_.elements.store(elements, std::memory_order_relaxed);
 }
 
 // ---- the host and engines -------------------------------------------------------
 
 int LpmTrieMap::DoHostLookup(const std::byte* key, std::byte* value) noexcept {
-  for (;;) {
+  for (uint32_t tries = 1;; ++tries) {
     uint32_t version = 0;
     const uint32_t node = Find(key, &version);
     if (node == 0) return -ENOENT;
     CopyWords(value, ValueOf(node), spec_.value_size);
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (version_.load(std::memory_order_relaxed) == version) return 0;
+    if (IsStill(version, tries)) return 0;
   }
 }
 
@@ -281,7 +366,8 @@ int LpmTrieMap::DoHostDelete(const std::byte* key) noexcept { return LpmTrieMap:
 // The first element below `from`, children before their parents.
 uint32_t LpmTrieMap::Leftmost(uint32_t from) const noexcept {
   uint32_t found = 0;
-  for (uint32_t node = from; node != 0;) {
+  uint32_t node = from;
+  for (uint32_t steps = 0; IsNode(node) && steps <= max_length_; ++steps) {
     const Node& n = At(node);
     const uint32_t left = n.child[0].load(std::memory_order_relaxed);
     if (n.intermediate.load(std::memory_order_relaxed) != 0) {
@@ -296,18 +382,18 @@ uint32_t LpmTrieMap::Leftmost(uint32_t from) const noexcept {
 
 // The element that follows `key`; the first one if `key` is not in the map.
 uint32_t LpmTrieMap::After(const std::byte* key) const noexcept {
-  const uint32_t root = root_.load(std::memory_order_relaxed);
+  const uint32_t root = control_.root.load(std::memory_order_relaxed);
   if (key == nullptr || LengthOf(key) > max_length_) return Leftmost(root);
   const uint32_t length = LengthOf(key);
   std::vector<uint32_t> way;
   uint32_t matching = 0;
-  for (uint32_t node = root; node != 0;) {
+  for (uint32_t node = root; IsNode(node) && way.size() <= max_length_;) {
     way.push_back(node);
     const uint32_t prefix = At(node).prefix_length.load(std::memory_order_relaxed);
     matching = Matching(node, length, DataIn(key));
     if (prefix != matching || prefix == length) break;
     node = At(node).child[BitAt(DataIn(key), prefix)].load(std::memory_order_relaxed);
-    if (node == 0) way.clear();
+    if (!IsNode(node)) way.clear();
   }
   const bool there = !way.empty() && matching == length &&
                      At(way.back()).prefix_length.load(std::memory_order_relaxed) == length &&
@@ -317,14 +403,14 @@ uint32_t LpmTrieMap::After(const std::byte* key) const noexcept {
     const Node& parent = At(way[i - 1]);
     const uint32_t right = parent.child[1].load(std::memory_order_relaxed);
     const bool from_left = parent.child[0].load(std::memory_order_relaxed) == way[i];
-    if (from_left && right != 0) return Leftmost(right);
+    if (from_left && IsNode(right)) return Leftmost(right);
     if (parent.intermediate.load(std::memory_order_relaxed) == 0) return way[i - 1];
   }
   return 0;
 }
 
 int LpmTrieMap::DoNextKey(const std::byte* key, std::byte* next) noexcept {
-  const SpinGuard guard(lock_);
+  const RobustGuard guard(control_.lock, holder_, [&] { Mend(); });
   const uint32_t node = After(key);
   if (node == 0) return -ENOENT;
   StoreRelaxed(reinterpret_cast<uint64_t>(next),
@@ -338,9 +424,9 @@ HelperFunction LpmTrieMap::helper_function(uint32_t helper_id) const noexcept {
 }
 
 std::optional<Extent> LpmTrieMap::ElementAt(const std::byte* address) const noexcept {
-  if (!region_.Contains(address)) return std::nullopt;
-  const uint64_t node = static_cast<uint64_t>(address - region_.base()) / stride_;
-  if (node == 0) return std::nullopt;
+  if (address < nodes_) return std::nullopt;
+  const uint64_t node = static_cast<uint64_t>(address - nodes_) / stride_;
+  if (node == 0 || node > last_node_) return std::nullopt;
   std::byte* value = ValueOf(static_cast<uint32_t>(node));
   if (address < value || address >= value + spec_.value_size) return std::nullopt;
   return Extent{value, spec_.value_size, (spec_.flags & kMapRdonlyProg) == 0};

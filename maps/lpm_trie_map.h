@@ -14,15 +14,20 @@
 // does. An update replaces the element; pointers that a program got earlier
 // then show memory that may be used again. They stay valid until the map is
 // destroyed.
+//
+// Shared by processes, no number in the region is trusted: an index is compared
+// with the number of nodes, and no way is longer than there are bits. An update or
+// delete is done by one store, so that one who dies leaves the trie as it was or as
+// it should be; the counters and the free list are then made anew (Mend).
 
 #ifndef SKEP_MAPS_LPM_TRIE_MAP_H_
 #define SKEP_MAPS_LPM_TRIE_MAP_H_
 
 #include <atomic>
 
-#include "base/region.h"
 #include "maps/batch.h"
 #include "maps/create.h"
+#include "maps/map_memory.h"
 
 namespace skep {
 
@@ -31,7 +36,8 @@ class LpmTrieMap final : public Map {
   // REQUIRES: CheckMapSpec(spec). Fails with kSystem if there is no memory.
   static Result<std::shared_ptr<Map>> Create(const MapSpec& spec,
                                              const MapEnvironment& environment);
-  LpmTrieMap(const MapSpec& spec, const MapEnvironment& environment, Region region);
+  static uint64_t BytesFor(const MapSpec& spec);
+  LpmTrieMap(const MapSpec& spec, const MapEnvironment& environment, MapMemory memory);
 
   std::byte* Lookup(const std::byte* key, uint32_t cpu) noexcept override;
   // -EINVAL for other flags or a prefix longer than the data, -ENOSPC if full.
@@ -56,21 +62,34 @@ class LpmTrieMap final : public Map {
     std::atomic<uint32_t> prefix_length;
     std::atomic<uint32_t> intermediate;  // 1: no element
   };
+  // At the start of the region. A zeroed one is an empty trie.
+  struct Control {
+    std::atomic<uint32_t> lock;
+    std::atomic<uint32_t> version;
+    Link root;
+    std::atomic<uint32_t> elements;  // without intermediate nodes
+    std::atomic<uint32_t> used;      // nodes above this one were never used
+    Link free;                       // list of nodes, linked by child[0]
+  };
   struct Shape;
   struct Path;
 
+  // Whether an index leads to a node; false for 0.
+  bool IsNode(uint32_t index) const noexcept { return index - 1 < last_node_; }
   Node& At(uint32_t node) const noexcept {
-    return *reinterpret_cast<Node*>(region_.base() + uint64_t{node} * stride_);
+    return *reinterpret_cast<Node*>(nodes_ + uint64_t{node} * stride_);
   }
   std::byte* DataOf(uint32_t node) const noexcept {
-    return region_.base() + uint64_t{node} * stride_ + sizeof(Node);
+    return nodes_ + uint64_t{node} * stride_ + sizeof(Node);
   }
   std::byte* ValueOf(uint32_t node) const noexcept {
-    return region_.base() + uint64_t{node} * stride_ + value_offset_;
+    return nodes_ + uint64_t{node} * stride_ + value_offset_;
   }
   // Bits that the node's prefix and the key's have in common.
   uint32_t Matching(uint32_t node, uint32_t key_length, const std::byte* data) const noexcept;
   uint32_t Find(const std::byte* key, uint32_t* version) const noexcept;
+  // Whether the version is this one, after many tries in any case.
+  bool IsStill(uint32_t version, uint32_t tries) const noexcept;
   // REQUIRES, from here on: the lock is held.
   Path Walk(uint32_t key_length, const std::byte* data) noexcept;
   uint32_t NewNode(uint32_t prefix_length, const std::byte* data) noexcept;
@@ -81,19 +100,19 @@ class LpmTrieMap final : public Map {
   int Remove(const std::byte* key) noexcept;
   uint32_t After(const std::byte* key) const noexcept;
   uint32_t Leftmost(uint32_t from) const noexcept;
+  // Makes the trie sound after somebody died, or one came from outside.
+  void Mend() noexcept;
+  bool FitsBelow(uint32_t node, uint32_t parent, uint32_t side) const noexcept;
 
-  const Region region_;
+  const MapMemory memory_;
+  const LockHolder holder_;
+  Control& control_;
+  std::byte* const nodes_;
   const uint64_t stride_;
   const uint32_t value_offset_;
   const uint32_t data_bytes_;
   const uint32_t max_length_;  // bits of data
   const uint32_t last_node_;
-  std::atomic<uint32_t> lock_{0};
-  std::atomic<uint32_t> version_{0};
-  Link root_{0};
-  uint32_t elements_ = 0;  // without intermediate nodes
-  uint32_t fresh_ = 1;     // nodes from here on were never used
-  uint32_t free_ = 0;      // list of nodes, linked by child[0]
 };
 
 }  // namespace skep

@@ -3,7 +3,7 @@
 
 #include <cerrno>
 
-#include "base/spin_lock.h"
+#include "base/robust_lock.h"
 #include "base/word_copy.h"
 
 namespace skep {
@@ -15,47 +15,56 @@ uint64_t Stride(const MapSpec& spec) { return RoundUp(spec.value_size, 8); }
 
 }  // namespace
 
-QueueMap::QueueMap(const MapSpec& spec, const MapEnvironment& environment, Region region)
+QueueMap::QueueMap(const MapSpec& spec, const MapEnvironment& environment, MapMemory memory)
     : Map(spec, environment.id, spec.value_size),
-      region_(std::move(region)),
+      memory_(std::move(memory)),
+      holder_(memory_.holder()),
       stride_(Stride(spec)) {}
+
+uint64_t QueueMap::BytesFor(const MapSpec& spec) {
+  return kControlBytes + (uint64_t{spec.max_entries} + 1) * Stride(spec);
+}
 
 Result<std::shared_ptr<Map>> QueueMap::Create(const MapSpec& spec,
                                               const MapEnvironment& environment) {
-  SKEP_TRY(Region region,
-           Region::Anonymous(kControlBytes + (uint64_t{spec.max_entries} + 1) * Stride(spec)));
-  return std::shared_ptr<Map>(std::make_shared<QueueMap>(spec, environment, std::move(region)));
+  SKEP_TRY(MapMemory memory, MapMemory::Take(environment, BytesFor(spec)));
+  return std::shared_ptr<Map>(std::make_shared<QueueMap>(spec, environment, std::move(memory)));
 }
 
 std::byte* QueueMap::At(uint32_t place) const {
-  return region_.base() + kControlBytes + place * stride_;
+  return memory_.base() + kControlBytes + place * stride_;
 }
 
 int QueueMap::Push(const std::byte* value, uint64_t flags) noexcept {
   if (flags != kUpdateAny && flags != kUpdateExist) return -EINVAL;
   Control& c = control();
-  const SpinGuard guard(c.lock);
-  const uint32_t next = Next(c.head);
-  if (next == c.tail) {
+  // What a holder that died has left is a queue: nothing to mend.
+  const RobustGuard guard(c.lock, holder_, [] {});
+  const uint32_t head = Load(c.head);
+  const uint32_t tail = Load(c.tail);
+  const uint32_t next = Next(head);
+  if (next == tail) {
     if (flags != kUpdateExist) return -E2BIG;
-    c.tail = Next(c.tail);
+    c.tail.store(Next(tail), std::memory_order_release);
   }
-  CopyWords(At(c.head), value, spec_.value_size);
-  c.head = next;
+  CopyWords(At(head), value, spec_.value_size);
+  c.head.store(next, std::memory_order_release);
   return 0;
 }
 
 int QueueMap::Take(std::byte* value, bool remove) noexcept {
   Control& c = control();
-  const SpinGuard guard(c.lock);
-  if (c.head == c.tail) return -ENOENT;
+  const RobustGuard guard(c.lock, holder_, [] {});
+  const uint32_t head = Load(c.head);
+  const uint32_t tail = Load(c.tail);
+  if (head == tail) return -ENOENT;
   if (spec_.type == MapType::kQueue) {
-    CopyWords(value, At(c.tail), spec_.value_size);
-    if (remove) c.tail = Next(c.tail);
+    CopyWords(value, At(tail), spec_.value_size);
+    if (remove) c.tail.store(Next(tail), std::memory_order_release);
   } else {
-    const uint32_t top = c.head == 0 ? spec_.max_entries : c.head - 1;
+    const uint32_t top = head == 0 ? spec_.max_entries : head - 1;
     CopyWords(value, At(top), spec_.value_size);
-    if (remove) c.head = top;
+    if (remove) c.head.store(top, std::memory_order_release);
   }
   return 0;
 }

@@ -30,7 +30,8 @@ HashTable::Shape ShapeOf(const MapSpec& spec, const MapEnvironment& environment)
   return {.key_size = spec.key_size,
           .value_bytes = kEntryBytes,
           .max_entries = spec.max_entries,
-          .cpu_slots = environment.cpu_slots};
+          .cpu_slots = environment.cpu_slots,
+          .seed = HashTable::RandomSeed()};
 }
 
 }  // namespace
@@ -121,11 +122,12 @@ std::optional<Extent> RedirectArray::ElementAt(const std::byte* address) const n
 
 RedirectHash::RedirectHash(const MapSpec& spec, const MapEnvironment& environment, Region region)
     : Map(spec, environment.id, spec.value_size),
-      table_(ShapeOf(spec, environment), std::move(region)) {}
+      region_(std::move(region)),
+      table_(ShapeOf(spec, environment), region_.base()) {}
 
 Result<std::shared_ptr<Map>> RedirectHash::Create(const MapSpec& spec,
                                                   const MapEnvironment& environment) {
-  SKEP_TRY(Region region, HashTable::Reserve(ShapeOf(spec, environment)));
+  SKEP_TRY(Region region, Region::Anonymous(HashTable::BytesFor(ShapeOf(spec, environment))));
   return std::shared_ptr<Map>(std::make_shared<RedirectHash>(spec, environment, std::move(region)));
 }
 

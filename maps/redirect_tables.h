@@ -67,6 +67,7 @@ class RedirectHash final : public Map {
   int DoNextKey(const std::byte* key, std::byte* next) noexcept override;
 
  private:
+  const Region region_;
   HashTable table_;
 };
 

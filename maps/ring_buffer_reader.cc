@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "skep/ring_buffer_reader.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -69,7 +71,41 @@ int RingBufferReader::Consume() {
   return records;
 }
 
+bool RingBufferReader::AnyShared() const {
+  return std::any_of(rings_.begin(), rings_.end(), [](const Ring& ring) {
+    return static_cast<RingbufMap&>(*ring.map).ring().shared();
+  });
+}
+
+// No descriptor tells of the producers of other processes, and one that has died
+// wakes nobody: so look now and then.
+int RingBufferReader::PollShared(int timeout_ms) {
+  constexpr int kLookEveryMs = 20;
+  constexpr int kLookAtSeveralEveryMs = 1;
+  model::Ringbuf& first = static_cast<RingbufMap&>(*rings_.front().map).ring();
+  const bool alone = rings_.size() == 1;
+  const int slice = alone ? kLookEveryMs : kLookAtSeveralEveryMs;
+  const auto start = std::chrono::steady_clock::now();
+  for (;;) {
+    const uint32_t wake_ups = first.wake_ups();
+    if (const int records = Consume(); records != 0) return records;
+    const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - start);
+    const int64_t left = timeout_ms < 0 ? slice : timeout_ms - waited.count();
+    if (left <= 0) return 0;
+    const int wait_ms = static_cast<int>(std::min<int64_t>(left, slice));
+    if (alone) {
+      const int code = first.WaitForWake(wake_ups, static_cast<uint32_t>(wait_ms));
+      if (code != 0) return code;
+    } else {
+      pollfd wait{fd_, POLLIN, 0};
+      if (poll(&wait, 1, wait_ms) < 0) return -errno;
+    }
+  }
+}
+
 int RingBufferReader::Poll(int timeout_ms) {
+  if (AnyShared()) return PollShared(timeout_ms);
   if (const int records = Consume(); records != 0) return records;
   pollfd wait{fd_, POLLIN, 0};
   const int ready = poll(&wait, 1, timeout_ms);

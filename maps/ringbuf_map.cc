@@ -8,23 +8,34 @@
 
 namespace skep {
 
-RingbufMap::RingbufMap(const MapSpec& spec, const MapEnvironment& environment, Region region)
+RingbufMap::RingbufMap(const MapSpec& spec, const MapEnvironment& environment, MapMemory memory)
     : Map(spec, environment.id, 0),
-      region_(std::move(region)),
-      ring_(model::Ringbuf::Format(region_, spec.max_entries)) {}
+      memory_(std::move(memory)),
+      ring_(model::Ringbuf::Format(memory_.base(), spec.max_entries, memory_.holder())),
+      shared_rings_(memory_.shared() == nullptr ? nullptr : environment.shared_rings) {
+  if (shared_rings_ != nullptr) shared_rings_->Add(ring_);
+}
 
 RingbufMap::~RingbufMap() {
+  if (shared_rings_ != nullptr) shared_rings_->Remove(ring_);
   const int fd = ring_.event_fd().load();
   if (fd >= 0) close(fd);
 }
 
 Result<std::shared_ptr<Map>> RingbufMap::Create(const MapSpec& spec,
                                                 const MapEnvironment& environment) {
-  SKEP_TRY(Region region, model::Ringbuf::Reserve(spec.max_entries));
-  return std::shared_ptr<Map>(std::make_shared<RingbufMap>(spec, environment, std::move(region)));
+  const uint64_t page = PageBytes();
+  SKEP_TRY(MapMemory memory,
+           MapMemory::TakeRing(environment, model::Ringbuf::kOwnPages * page,
+                               model::Ringbuf::kSharedPages * page, spec.max_entries));
+  return std::shared_ptr<Map>(std::make_shared<RingbufMap>(spec, environment, std::move(memory)));
 }
 
-DirectView RingbufMap::direct_view() const noexcept { return {region_.base(), 0, 0, 0}; }
+uint64_t RingbufMap::SharedBytesFor(const MapSpec& spec) {
+  return model::Ringbuf::kSharedPages * PageBytes() + spec.max_entries;
+}
+
+DirectView RingbufMap::direct_view() const noexcept { return {memory_.base(), 0, 0, 0}; }
 
 std::optional<Extent> RingbufMap::ElementAt(const std::byte* address) const noexcept {
   if (type() == MapType::kRingbuf) return ring_.BusyRecordAt(address);

@@ -6,9 +6,10 @@
 #ifndef SKEP_MAPS_RINGBUF_MAP_H_
 #define SKEP_MAPS_RINGBUF_MAP_H_
 
-#include "base/region.h"
 #include "maps/create.h"
+#include "maps/map_memory.h"
 #include "model/ringbuf.h"
+#include "model/shared_rings.h"
 
 namespace skep {
 
@@ -17,7 +18,9 @@ class RingbufMap final : public Map {
   // REQUIRES: CheckMapSpec(spec). Fails with kSystem if there is no memory.
   static Result<std::shared_ptr<Map>> Create(const MapSpec& spec,
                                              const MapEnvironment& environment);
-  RingbufMap(const MapSpec& spec, const MapEnvironment& environment, Region region);
+  // Of the memory that processes share.
+  static uint64_t SharedBytesFor(const MapSpec& spec);
+  RingbufMap(const MapSpec& spec, const MapEnvironment& environment, MapMemory memory);
   ~RingbufMap() override;
 
   model::Ringbuf& ring() { return ring_; }
@@ -40,8 +43,9 @@ class RingbufMap final : public Map {
   int DoNextKey(const std::byte*, std::byte*) noexcept override { return -kEnotsupp; }
 
  private:
-  const Region region_;
-  model::Ringbuf& ring_;  // in the region
+  const MapMemory memory_;
+  model::Ringbuf& ring_;                    // in the memory
+  model::SharedRings* const shared_rings_;  // that know this one; null: none
 };
 
 }  // namespace skep

@@ -10,19 +10,17 @@
 #define SKEP_MAPS_USE_CLOCK_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <utility>
-
-#include "base/region.h"
 
 namespace skep {
 
 class UseClock {
  public:
-  // Memory for elements 1 .. capacity. Fails with kSystem if there is none.
-  static Result<Region> Reserve(uint64_t capacity) { return Region::Anonymous(capacity + 1); }
-  // REQUIRES: `region` is from Reserve.
-  explicit UseClock(Region region) : region_(std::move(region)) {}
+  // Memory for elements 1 .. capacity.
+  static uint64_t BytesFor(uint64_t capacity) { return capacity + 1; }
+  // REQUIRES: `states` has that many bytes, zeroed at first, and outlives the clock.
+  explicit UseClock(std::byte* states) : states_(reinterpret_cast<std::atomic<uint8_t>*>(states)) {}
 
   void Added(uint32_t element) noexcept { Set(element, kUnused); }
   void Removed(uint32_t element) noexcept { Set(element, kFree); }
@@ -31,9 +29,20 @@ class UseClock {
     if (StateOf(element).load(std::memory_order_relaxed) != kUsed) Set(element, kUsed);
   }
 
+  // After a repair: the element is in the map, or not.
+  void Settle(uint32_t element, bool in_map) noexcept {
+    const uint8_t state = StateOf(element).load(std::memory_order_relaxed);
+    if (!in_map) {
+      Set(element, kFree);
+    } else if (state != kUsed && state != kUnused) {
+      Set(element, kUnused);
+    }
+  }
+
   // An element among 1 .. highest that was not used since the hand passed it; 0
-  // if there is none. REQUIRES: highest > 0.
+  // if there is none.
   uint32_t Candidate(uint32_t highest) noexcept {
+    if (highest == 0) return 0;
     for (uint64_t tries = 0; tries <= uint64_t{highest} * 2; ++tries) {
       const uint32_t element = hand_.fetch_add(1, std::memory_order_relaxed) % highest + 1;
       const uint8_t state = StateOf(element).load(std::memory_order_relaxed);
@@ -45,15 +54,13 @@ class UseClock {
 
  private:
   enum : uint8_t { kFree, kUnused, kUsed };
-  std::atomic<uint8_t>& StateOf(uint32_t element) noexcept {
-    return reinterpret_cast<std::atomic<uint8_t>*>(region_.base())[element];
-  }
+  std::atomic<uint8_t>& StateOf(uint32_t element) noexcept { return states_[element]; }
   void Set(uint32_t element, uint8_t state) noexcept {
     StateOf(element).store(state, std::memory_order_relaxed);
   }
 
-  const Region region_;
-  std::atomic<uint32_t> hand_{0};
+  std::atomic<uint8_t>* const states_;
+  std::atomic<uint32_t> hand_{0};  // each process has its own
 };
 
 }  // namespace skep

@@ -3,11 +3,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <ctime>
 #include <new>
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/spin_lock.h"
+#include "base/region.h"
+#include "base/shared_region.h"
 #include "base/word_copy.h"
 #include "model/dynptr.h"
 
@@ -16,7 +21,6 @@ namespace {
 
 constexpr uint64_t kHeaderBytes = 8;
 constexpr uint64_t kMaxRecord = 0x3fffffff;  // UINT_MAX / 4
-constexpr uint64_t kControlPages = 3;
 
 uint64_t RecordBytes(uint32_t length) {
   return RoundUp(uint64_t{length & ~(kRingbufBusy | kRingbufDiscard)} + kHeaderBytes, 8);
@@ -24,12 +28,39 @@ uint64_t RecordBytes(uint32_t length) {
 
 }  // namespace
 
-Result<Region> Ringbuf::Reserve(uint64_t bytes) {
-  return Region::Mirrored(kControlPages * PageBytes(), bytes);
+Ringbuf& Ringbuf::Format(std::byte* memory, uint64_t bytes, const LockHolder& holder) {
+  return *new (memory) Ringbuf(PageBytes(), bytes, holder);
 }
 
-Ringbuf& Ringbuf::Format(const Region& region, uint64_t bytes) {
-  return *new (region.base()) Ringbuf(bytes);
+uint32_t Ringbuf::SizeOf(uint32_t length) const {
+  const uint64_t size = length & ~(kRingbufBusy | kRingbufDiscard);
+  return static_cast<uint32_t>(std::min(size, mask_ + 1 - kHeaderBytes));
+}
+
+// Moves past the records that were committed since the last time.
+uint64_t Ringbuf::MovePending(uint64_t position) noexcept {
+  Producer& p = producer();
+  uint64_t pending = p.pending.load(std::memory_order_relaxed);
+  // There is no more than the ring holds, unless others have spoiled it.
+  if (position - pending > mask_ + 1) pending = position;
+  while (pending < position) {
+    const uint32_t length = HeaderAt(pending).length.load(std::memory_order_relaxed);
+    if ((length & kRingbufBusy) != 0) break;
+    pending += RecordBytes(length);
+  }
+  p.pending.store(pending, std::memory_order_relaxed);
+  return pending;
+}
+
+bool Ringbuf::DiscardDead(Header& header) noexcept {
+  if (!shared()) return false;
+  uint32_t length = header.length.load(std::memory_order_acquire);
+  if ((length & kRingbufBusy) == 0) return true;
+  const uint32_t word = header.page_offset.load(std::memory_order_relaxed);
+  if (!holder_.region->IsDead(word)) return false;
+  const uint32_t discarded = (length & ~kRingbufBusy) | kRingbufDiscard;
+  header.length.compare_exchange_strong(length, discarded, std::memory_order_seq_cst);
+  return true;
 }
 
 std::byte* Ringbuf::Reserve(uint64_t size, uint64_t flags) noexcept {
@@ -38,45 +69,50 @@ std::byte* Ringbuf::Reserve(uint64_t size, uint64_t flags) noexcept {
   if (bytes > mask_ + 1) return nullptr;
 
   const uint64_t consumed = consumer_position().load(std::memory_order_acquire);
-  const SpinGuard guard(lock_);
+  // One who dies leaves a record that nobody has seen yet, or a whole one.
+  const RobustGuard guard(lock(), holder_, [] {});
   Producer& p = producer();
   const uint64_t position = p.position.load(std::memory_order_relaxed);
   const uint64_t end = position + bytes;
-  // Move past the records that were committed since the last time.
-  uint64_t pending = p.pending;
-  while (pending < position) {
-    const uint32_t length = HeaderAt(pending).length.load(std::memory_order_relaxed);
-    if ((length & kRingbufBusy) != 0) break;
-    pending += RecordBytes(length);
+  uint64_t pending = MovePending(position);
+  while (end - pending > mask_ && pending != position && DiscardDead(HeaderAt(pending))) {
+    pending = MovePending(position);
   }
-  p.pending = pending;
   if (end - consumed > mask_ || end - pending > mask_) return nullptr;
 
   Header& header = HeaderAt(position);
   auto* record = reinterpret_cast<std::byte*>(&header);
   header.length.store(static_cast<uint32_t>(size) | kRingbufBusy, std::memory_order_relaxed);
-  header.page_offset = static_cast<uint32_t>(static_cast<uint64_t>(record - page(0)) / page_);
+  header.page_offset.store(
+      shared() ? holder_.word
+               : static_cast<uint32_t>(static_cast<uint64_t>(record - page(0)) / page_),
+      std::memory_order_relaxed);
   p.position.store(end, std::memory_order_release);
   return record + kHeaderBytes;
 }
 
 void Ringbuf::Commit(std::byte* data, uint64_t flags, bool discard) noexcept {
   std::byte* record = data - kHeaderBytes;
-  auto& header = *reinterpret_cast<Header*>(record);
+  const auto& header = *reinterpret_cast<Header*>(record);
   const uint64_t page_bytes = PageBytes();
   const uint64_t in_page = reinterpret_cast<uint64_t>(record) % page_bytes;
-  auto& ring = *reinterpret_cast<Ringbuf*>(record - in_page - header.page_offset * page_bytes);
+  const uint64_t offset = header.page_offset.load(std::memory_order_relaxed) * page_bytes;
+  reinterpret_cast<Ringbuf*>(record - in_page - offset)->CommitHere(data, flags, discard);
+}
 
+void Ringbuf::CommitHere(std::byte* to_commit, uint64_t flags, bool discard) noexcept {
+  std::byte* record = to_commit - kHeaderBytes;
+  auto& header = *reinterpret_cast<Header*>(record);
   uint32_t length = header.length.load(std::memory_order_relaxed) & ~kRingbufBusy;
   if (discard) length |= kRingbufDiscard;
   // Sequentially consistent, as is the consumer's move: either it sees the
   // record, or we see that it has caught up and wake it.
   header.length.exchange(length, std::memory_order_seq_cst);
-  const auto position = static_cast<uint64_t>(record - ring.data());
-  const uint64_t consumed = ring.consumer_position().load(std::memory_order_seq_cst) & ring.mask_;
+  const auto position = static_cast<uint64_t>(record - data());
+  const uint64_t consumed = consumer_position().load(std::memory_order_seq_cst) & mask_;
   if ((flags & kRingbufForceWakeup) != 0 ||
       (consumed == position && (flags & kRingbufNoWakeup) == 0)) {
-    ring.Wake();
+    Wake();
   }
 }
 
@@ -85,7 +121,7 @@ int Ringbuf::Output(const std::byte* bytes, uint64_t size, uint64_t flags) noexc
   std::byte* record = Reserve(size, 0);
   if (record == nullptr) return -EAGAIN;
   CopyWords(record, bytes, size);
-  Commit(record, flags, false);
+  CommitHere(record, flags, false);
   return 0;
 }
 
@@ -112,17 +148,22 @@ int Ringbuf::Consume(Sample function, void* argument) noexcept {
   for (;;) {
     const uint64_t produced = producer().position.load(std::memory_order_seq_cst);
     if (position >= produced) return seen;
+    // There is no more than the ring holds, unless others have spoiled it.
+    if (produced - position > mask_ + 1) {
+      consumer_position().store(produced, std::memory_order_seq_cst);
+      return seen;
+    }
     while (position < produced) {
-      const Header& header = HeaderAt(position);
+      Header& header = HeaderAt(position);
       const uint32_t length = header.length.load(std::memory_order_seq_cst);
-      if ((length & kRingbufBusy) != 0) return seen;
+      if ((length & kRingbufBusy) != 0) {
+        if (DiscardDead(header)) continue;
+        return seen;
+      }
       int result = 0;
       if ((length & kRingbufDiscard) == 0) {
-        // A record cannot be longer than the ring; a spoiled length is cut.
-        const auto size =
-            static_cast<uint32_t>(std::min(uint64_t{length}, mask_ + 1 - kHeaderBytes));
-        result =
-            function(argument, reinterpret_cast<const std::byte*>(&header) + kHeaderBytes, size);
+        result = function(argument, reinterpret_cast<const std::byte*>(&header) + kHeaderBytes,
+                          SizeOf(length));
         ++seen;
       }
       position += RecordBytes(length);
@@ -165,7 +206,7 @@ std::byte* Ringbuf::ReserveUserSample(uint32_t size) noexcept {
   if (bytes > mask_ + 1 || produced - consumed > mask_ + 1 - bytes) return nullptr;
   Header& header = HeaderAt(produced);
   header.length.store(size | kRingbufBusy, std::memory_order_relaxed);
-  header.page_offset = 0;
+  header.page_offset.store(0, std::memory_order_relaxed);
   producer().position.store(produced + bytes, std::memory_order_release);
   return reinterpret_cast<std::byte*>(&header) + kHeaderBytes;
 }
@@ -177,24 +218,41 @@ void Ringbuf::CommitUserSample(std::byte* data, bool discard) noexcept {
 }
 
 void Ringbuf::Wake() noexcept {
+  if (shared()) {
+    Producer& p = producer();
+    p.wake_ups.fetch_add(1, std::memory_order_seq_cst);
+    if (p.waiters.load(std::memory_order_seq_cst) != 0) {
+      syscall(SYS_futex, &p.wake_ups, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+    }
+  }
   const int fd = event_fd_.load(std::memory_order_acquire);
   const uint64_t one = 1;
   // It can only fail when the counter is full, and then the reader is awake.
   if (fd >= 0 && write(fd, &one, sizeof one) < 0) return;
 }
 
+// One who dies while it waits leaves a waiter too many, which costs a call.
+int Ringbuf::WaitForWake(uint32_t seen, uint32_t milliseconds) noexcept {
+  Producer& p = producer();
+  const timespec time = {.tv_sec = milliseconds / 1000,
+                         .tv_nsec = static_cast<long>(milliseconds % 1000) * 1000000};
+  p.waiters.fetch_add(1, std::memory_order_seq_cst);
+  const bool failed = syscall(SYS_futex, &p.wake_ups, FUTEX_WAIT, seen, &time, nullptr, 0) != 0;
+  const int error = failed ? errno : 0;
+  p.waiters.fetch_sub(1, std::memory_order_seq_cst);
+  return error == EINTR ? -EINTR : 0;
+}
+
 std::optional<Extent> Ringbuf::BusyRecordAt(const std::byte* address) noexcept {
   if (address < data() || address >= data() + 2 * (mask_ + 1)) return std::nullopt;
-  const SpinGuard guard(lock_);
-  const Producer& p = producer();
-  const uint64_t end = p.position.load(std::memory_order_relaxed);
-  for (uint64_t position = p.pending; position < end;) {
+  const RobustGuard guard(lock(), holder_, [] {});
+  const uint64_t end = producer().position.load(std::memory_order_relaxed);
+  for (uint64_t position = MovePending(end); position < end;) {
     Header& header = HeaderAt(position);
     const uint32_t length = header.length.load(std::memory_order_relaxed);
     auto* begin = reinterpret_cast<std::byte*>(&header) + kHeaderBytes;
-    if ((length & kRingbufBusy) != 0 && address >= begin &&
-        address < begin + (length & ~kRingbufBusy)) {
-      return Extent{begin, length & ~kRingbufBusy, true};
+    if ((length & kRingbufBusy) != 0 && address >= begin && address < begin + SizeOf(length)) {
+      return Extent{begin, SizeOf(length), true};
     }
     position += RecordBytes(length);
   }

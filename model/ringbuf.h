@@ -16,6 +16,12 @@
 //
 // Threads: any number of producers, one consumer. Positions that the consumer
 // writes are not trusted: whatever they are, only ring bytes are touched.
+//
+// A ring that processes share has a page 0 of its own in each of them, and nothing
+// in the other pages is trusted. Behind the producer's positions are a lock and a
+// word to wait on. In the place of the page offset a record names the process that
+// made it; if that has died, whoever is stopped by the record discards it. The
+// runtime knows which records are in shared rings (SharedRings).
 
 #ifndef SKEP_MODEL_RINGBUF_H_
 #define SKEP_MODEL_RINGBUF_H_
@@ -27,7 +33,7 @@
 
 #include "skep/map.h"
 
-#include "base/region.h"
+#include "base/robust_lock.h"
 
 namespace skep::model {
 
@@ -47,10 +53,13 @@ class Ringbuf {
   Ringbuf(const Ringbuf&) = delete;
   Ringbuf& operator=(const Ringbuf&) = delete;
 
-  // The memory of a ring of `bytes` data: zeroed pages with the data mirrored.
-  static Result<Region> Reserve(uint64_t bytes);
-  // Makes a ring in fresh memory of Reserve(bytes).
-  static Ringbuf& Format(const Region& region, uint64_t bytes);
+  // Pages before the data: those that are each process's own, and the others.
+  static constexpr uint64_t kOwnPages = 1;
+  static constexpr uint64_t kSharedPages = 2;
+  // Makes a ring of `bytes` data in memory with that many pages before them, and
+  // the data twice. The own page and, but for a ring that was shared before, the
+  // others are zero.
+  static Ringbuf& Format(std::byte* memory, uint64_t bytes, const LockHolder& holder);
   // The ring behind a map of type kRingbuf.
   static Ringbuf& Of(const Map& map) {
     return *reinterpret_cast<Ringbuf*>(map.direct_view().base);  // page 0
@@ -59,8 +68,9 @@ class Ringbuf {
   // ---- producers ----
   // Returns the data of a new busy record, or null if it does not fit.
   std::byte* Reserve(uint64_t size, uint64_t flags) noexcept;
-  // Ends a record from Reserve. REQUIRES: `data` is from Reserve of some
-  // Ringbuf, and was not committed yet.
+  // Ends a record from Reserve of this ring. REQUIRES: it was not committed yet.
+  void CommitHere(std::byte* data, uint64_t flags, bool discard) noexcept;
+  // The same for a record of some ring that is not shared.
   static void Commit(std::byte* data, uint64_t flags, bool discard) noexcept;
   // Returns 0, -EINVAL for unknown flags, -EAGAIN if there is no room.
   int Output(const std::byte* data, uint64_t size, uint64_t flags) noexcept;
@@ -72,8 +82,14 @@ class Ringbuf {
   // Else returns how many records were seen; discarded ones do not count.
   using Sample = int (*)(void* argument, const std::byte* data, uint32_t size);
   int Consume(Sample function, void* argument) noexcept;
-  // The descriptor that becomes readable when a wake-up is due (eventfd), or -1.
+  // The descriptor that becomes readable when a wake-up is due (eventfd), or -1. In
+  // a shared ring only this process's producers use it.
   std::atomic<int>& event_fd() { return event_fd_; }
+  bool shared() const { return holder_.region != nullptr; }
+  // The consumer of a shared ring waits for any producer's wake-up after `seen`, at
+  // most so long. Returns 0, or -EINTR if a signal came.
+  uint32_t wake_ups() const { return producer().wake_ups.load(std::memory_order_seq_cst); }
+  int WaitForWake(uint32_t seen, uint32_t milliseconds) noexcept;
 
   // ---- rings that the host fills (BPF_MAP_TYPE_USER_RINGBUF) -------------------
   // The host moves the producer position, the program the consumer's. Nothing
@@ -102,16 +118,21 @@ class Ringbuf {
   std::optional<Extent> BusyRecordAt(const std::byte* address) noexcept;
 
  private:
-  explicit Ringbuf(uint64_t bytes) : page_(PageBytes()), mask_(bytes - 1) {}
+  Ringbuf(uint64_t page, uint64_t bytes, const LockHolder& holder)
+      : page_(page), mask_(bytes - 1), holder_(holder) {}
 
   struct Header {
     std::atomic<uint32_t> length;
-    uint32_t page_offset;
+    std::atomic<uint32_t> page_offset;  // in a shared ring: the producer's LockHolder::word
   };
   static_assert(sizeof(Header) == 8);
   struct Producer {  // page 2
     std::atomic<uint64_t> position;
-    uint64_t pending;  // guarded by lock_
+    std::atomic<uint64_t> pending;  // changed under the lock
+    // Of shared rings.
+    alignas(64) std::atomic<uint32_t> lock;
+    std::atomic<uint32_t> wake_ups;
+    std::atomic<uint32_t> waiters;
   };
 
   std::byte* page(uint64_t number) const {
@@ -122,12 +143,21 @@ class Ringbuf {
   }
   Producer& producer() const { return *reinterpret_cast<Producer*>(page(2)); }
   std::byte* data() const { return page(3); }
+  // Records begin at multiples of 8, whatever the position says.
   Header& HeaderAt(uint64_t position) const {
-    return *reinterpret_cast<Header*>(data() + (position & mask_));
+    return *reinterpret_cast<Header*>(data() + (position & mask_ & ~uint64_t{7}));
   }
+  // Bytes of a record that are inside the ring, whatever its header says.
+  uint32_t SizeOf(uint32_t length) const;
+  std::atomic<uint32_t>& lock() { return shared() ? producer().lock : lock_; }
+  // Where the oldest record is that may be busy. REQUIRES: the lock is held.
+  uint64_t MovePending(uint64_t position) noexcept;
+  // Discards a busy record if the process that made it has died.
+  bool DiscardDead(Header& header) noexcept;
 
   const uint64_t page_;
   const uint64_t mask_;
+  const LockHolder holder_;
   std::atomic<uint32_t> lock_{0};
   std::atomic<int> event_fd_{-1};
   std::atomic<bool> draining_{false};

@@ -18,6 +18,8 @@
 
 #include "skep/execution_context.h"
 
+#include "model/shared_rings.h"
+
 namespace skep::model {
 
 class AsyncService;
@@ -27,6 +29,8 @@ struct RuntimeServices {
   ObjectHeap* heap = nullptr;
   AsyncService* async = nullptr;
   uint32_t cpu_slots = 0;
+  // Ring buffers that other processes write to as well.
+  SharedRings* shared_rings = nullptr;
   // The resilient lock that each CPU slot waits for; null: none.
   std::vector<std::atomic<const void*>> waiting;
 };

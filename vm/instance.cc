@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cerrno>
 #include <mutex>
 #include <set>
 #include <string>
@@ -7,6 +8,7 @@
 #include "skep/runtime.h"
 
 #include "maps/prog_array.h"
+#include "maps/shared_map.h"
 #include "model/tail_target.h"
 #include "model/value_type.h"
 #include "vm/runtime_state.h"
@@ -32,7 +34,8 @@ Instance::Instance(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Instance::~Instance() {
   for (const auto& [name, map] : state_->maps) {
     map->RemoveUser();
-    if (map->type() == MapType::kProgArray) static_cast<ProgArray&>(*map).Clear();
+    const bool unused = map->type() == MapType::kProgArray && !map->has_user();
+    if (unused) static_cast<ProgArray&>(*map).Clear();
   }
 }
 
@@ -85,11 +88,72 @@ Result<void> FillOuterMap(const MapSpec& spec, Map& outer,
 }  // namespace
 
 Result<std::shared_ptr<Instance>> Runtime::Instantiate(std::span<const MapSpec> specs) {
-  return MakeInstance(specs, nullptr);
+  return MakeInstance(specs, nullptr, {});
+}
+
+namespace {
+
+// As libbpf judges a map that is to be used again.
+Result<void> CheckSame(const MapSpec& spec, const Map& map) {
+  const MapSpec& other = map.spec();
+  if (spec.frozen) return MapError(spec.name, "has contents that nobody may change", 1);
+  struct Field {
+    const char* name;
+    uint64_t ours, theirs;
+  };
+  const Field fields[] = {
+      {"type", static_cast<uint64_t>(spec.type), static_cast<uint64_t>(other.type)},
+      {"key_size", spec.key_size, other.key_size},
+      {"value_size", spec.value_size, other.value_size},
+      {"max_entries", spec.max_entries, other.max_entries},
+      {"flags", spec.flags, other.flags},
+      {"map_extra", spec.map_extra, other.map_extra},
+  };
+  for (const Field& field : fields) {
+    if (field.ours == field.theirs) continue;
+    return MapError(spec.name,
+                    std::string("the map that is there has ") + field.name + " " +
+                        std::to_string(field.theirs) + ", need " + std::to_string(field.ours),
+                    EINVAL);
+  }
+  return {};
+}
+
+// Opens the file, or makes it; whoever makes it first wins.
+Result<std::shared_ptr<Map>> OpenPin(const MapSpec& spec, const std::string& path,
+                                     const MapEnvironment& environment) {
+  for (;;) {
+    auto opened = OpenMapFile(path, environment);
+    if (opened || opened.error().sys_errno != ENOENT) return opened;
+    auto created = CreateMapFile(spec, path, environment);
+    if (created || created.error().sys_errno != EEXIST) return created;
+  }
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Map>> Runtime::MapFor(const MapSpec& spec, const btf::Btf* types,
+                                             const InstanceOptions& options) {
+  const auto given = options.maps.find(spec.name);
+  if (given != options.maps.end()) {
+    if (given->second == nullptr) return MapError(spec.name, "is given as null", EINVAL);
+    SKEP_TRY_VOID(CheckSame(spec, *given->second));
+    return given->second;
+  }
+  const MapEnvironment environment =
+      state_->map_environment(types == nullptr ? nullptr : ReadValueType(types, spec));
+  if (!spec.pin_by_name || options.pin_directory.empty()) {
+    return skep::CreateMap(spec, environment);
+  }
+  const std::string path = options.pin_directory + "/" + spec.name;
+  SKEP_TRY(std::shared_ptr<Map> map, OpenPin(spec, path, environment));
+  if (auto same = CheckSame(spec, *map); !same) return std::move(same).error().At(path);
+  return map;
 }
 
 Result<std::shared_ptr<Instance>> Runtime::MakeInstance(std::span<const MapSpec> specs,
-                                                        const btf::Btf* types) {
+                                                        const btf::Btf* types,
+                                                        const InstanceOptions& options) {
   auto state = std::make_unique<Instance::State>();
   state->runtime = this;
   for (const MapSpec& spec : specs) {
@@ -99,8 +163,7 @@ Result<std::shared_ptr<Instance>> Runtime::MakeInstance(std::span<const MapSpec>
     if (spec.type == MapType::kPerfEventArray && spec.max_entries == 0) {
       sized.max_entries = cpu_slots();
     }
-    auto map = skep::CreateMap(
-        sized, state_->map_environment(types == nullptr ? nullptr : ReadValueType(types, sized)));
+    auto map = MapFor(sized, types, options);
     if (!map) return std::move(map).error().At("map '" + spec.name + "'");
     if (spec.frozen) {
       if (const int code = (*map)->Freeze(); code != 0) {
@@ -109,6 +172,10 @@ Result<std::shared_ptr<Instance>> Runtime::MakeInstance(std::span<const MapSpec>
     }
     state->specs.emplace(spec.name, spec);
     state->maps.emplace(spec.name, *std::move(map));
+  }
+  for (const auto& [name, map] : options.maps) {
+    if (state->maps.contains(name)) continue;
+    return Error{ErrorCode::kUnresolved, "the object has no map '" + name + "'", ENOENT};
   }
   for (const auto& [name, map] : state->maps) map->AddUser();
   for (const MapSpec& spec : specs) {
@@ -119,7 +186,12 @@ Result<std::shared_ptr<Instance>> Runtime::MakeInstance(std::span<const MapSpec>
 }
 
 Result<std::shared_ptr<Instance>> Runtime::Instantiate(const Object& object) {
-  SKEP_TRY(auto instance, MakeInstance(object.maps(), object.btf().get()));
+  return Instantiate(object, {});
+}
+
+Result<std::shared_ptr<Instance>> Runtime::Instantiate(const Object& object,
+                                                       const InstanceOptions& options) {
+  SKEP_TRY(auto instance, MakeInstance(object.maps(), object.btf().get(), options));
   instance->state_->object = object;
   return instance;
 }

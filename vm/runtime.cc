@@ -11,7 +11,7 @@
 #include "base/epoch.h"
 #include "helpers/helper_table.h"
 #include "helpers/kfunc_table.h"
-#include "maps/create.h"
+#include "maps/shared_map.h"
 #include "model/execution_layout.h"
 #include "model/packet_state.h"
 #include "vm/executable.h"
@@ -136,8 +136,8 @@ void CpuSlots::Give(uint32_t slot) {
   taken_[slot] = false;
 }
 
-Runtime::State::State(uint32_t slots)
-    : cpus(std::make_shared<CpuSlots>(slots)), async([this] {
+Runtime::State::State(uint32_t slots, uint32_t first_slot)
+    : cpus(std::make_shared<CpuSlots>(slots, first_slot)), async([this] {
         auto context = NewContext();
         if (context && on_callback_context) on_callback_context(**context);
         return context;
@@ -145,6 +145,7 @@ Runtime::State::State(uint32_t slots)
   services = {.heap = &heap,
               .async = &async,
               .cpu_slots = slots,
+              .shared_rings = &shared_rings,
               .waiting = std::vector<std::atomic<const void*>>(slots)};
 }
 
@@ -174,7 +175,11 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(RuntimeOptions options) {
   }
   const uint32_t slots =
       options.cpu_slots != 0 ? options.cpu_slots : std::max(PossibleCpus(), kMinCpuSlots);
-  auto state = std::make_unique<State>(slots);
+  if (options.first_cpu_slot >= slots) {
+    return Invalid("the first cpu slot is " + std::to_string(options.first_cpu_slot) +
+                   ", need less than " + std::to_string(slots));
+  }
+  auto state = std::make_unique<State>(slots, options.first_cpu_slot);
 
   state->on_callback_context = std::move(options.on_callback_context);
   const auto builtin = HelperTable();
@@ -209,6 +214,19 @@ Result<std::unique_ptr<ExecutionContext>> Runtime::NewContext() { return state_-
 
 Result<std::shared_ptr<Map>> Runtime::CreateMap(const MapSpec& spec) {
   return skep::CreateMap(spec, state_->map_environment());
+}
+
+Result<SharedMap> Runtime::CreateSharedMap(const MapSpec& spec) {
+  return skep::CreateSharedMap(spec, state_->map_environment());
+}
+Result<std::shared_ptr<Map>> Runtime::CreateMapFile(const MapSpec& spec, const std::string& path) {
+  return skep::CreateMapFile(spec, path, state_->map_environment());
+}
+Result<std::shared_ptr<Map>> Runtime::OpenSharedMap(int fd) {
+  return skep::OpenSharedMap(fd, state_->map_environment());
+}
+Result<std::shared_ptr<Map>> Runtime::OpenMapFile(const std::string& path) {
+  return skep::OpenMapFile(path, state_->map_environment());
 }
 
 Result<std::shared_ptr<Executable>> Runtime::Prepare(const VerifiedProgram& program, Engine engine,

@@ -22,6 +22,7 @@
 #include "model/helper_entry.h"
 #include "model/object_heap.h"
 #include "model/runtime_services.h"
+#include "model/shared_rings.h"
 #include "vm/lower.h"
 
 namespace skep {
@@ -29,7 +30,10 @@ namespace skep {
 // Which CPU slots have a context. Threads: safe.
 class CpuSlots {
  public:
-  explicit CpuSlots(uint32_t count) : taken_(count) {}
+  // Those before `first` are never given.
+  CpuSlots(uint32_t count, uint32_t first) : taken_(count) {
+    for (uint32_t slot = 0; slot < first; ++slot) taken_[slot] = true;
+  }
   std::optional<uint32_t> Take();
   void Give(uint32_t slot);
   uint32_t size() const { return static_cast<uint32_t>(taken_.size()); }
@@ -43,7 +47,7 @@ class CpuSlots {
 uint64_t RandomSeed();
 
 struct Runtime::State {
-  explicit State(uint32_t slots);
+  State(uint32_t slots, uint32_t first_slot);
   // What runs left to be freed may still need the members.
   ~State() { epochs->Collect(); }
 
@@ -52,7 +56,8 @@ struct Runtime::State {
             .id = next_map_id.fetch_add(1, std::memory_order_relaxed),
             .epochs = epochs,
             .value_type = std::move(value_type),
-            .async = &async};
+            .async = &async,
+            .shared_rings = &shared_rings};
   }
   Result<std::unique_ptr<ExecutionContext>> NewContext();
   LowerInput lower_input(std::span<const std::shared_ptr<Map>> maps) const {
@@ -72,6 +77,7 @@ struct Runtime::State {
   const std::array<uint64_t, 2> packet_secret{RandomSeed(), RandomSeed()};
   std::shared_ptr<EpochDomain> epochs = std::make_shared<EpochDomain>();
   model::ObjectHeap heap{epochs};
+  model::SharedRings shared_rings;
   model::RuntimeServices services;
   std::function<void(ExecutionContext&)> on_callback_context;
   // The last one: its threads use the others.

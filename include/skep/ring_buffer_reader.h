@@ -48,7 +48,8 @@ class SKEP_EXPORT RingBufferReader {
   int Poll(int timeout_ms);
   // Readable when a wake-up is due, and after a callback has stopped Consume; for
   // poll(2), to be followed by Consume. Records that woke nobody wait for the next
-  // wake-up, as in Linux for one who waits already.
+  // wake-up, as in Linux for one who waits already. Of a ring that processes share it
+  // tells of this process's producers alone; Poll hears all.
   int fd() const { return fd_; }
 
  private:
@@ -57,6 +58,8 @@ class SKEP_EXPORT RingBufferReader {
     Callback callback;
   };
   explicit RingBufferReader(int epoll_fd) : fd_(epoll_fd) {}
+  bool AnyShared() const;
+  int PollShared(int timeout_ms);
 
   const int fd_;
   std::vector<Ring> rings_;

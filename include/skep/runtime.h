@@ -31,6 +31,7 @@
 #include "skep/helper.h"
 #include "skep/helper_control.h"
 #include "skep/map.h"
+#include "skep/map_file.h"
 #include "skep/program.h"
 #include "skep/program_type.h"
 #include "skep/result.h"
@@ -41,6 +42,9 @@ namespace skep {
 struct RuntimeOptions {
   // CPUs that programs see; fixes per-CPU strides. 0: possible CPUs, at least 64.
   uint32_t cpu_slots = 0;
+  // Contexts get the slots from this one on. Processes that share per-CPU maps use
+  // different slots, so that no two threads act on one value.
+  uint32_t first_cpu_slot = 0;
   // Added to Linux's. Ids from kFirstHostHelperId; names must be new.
   std::vector<HelperSpec> helpers{};
   // What Linux's helpers do here. The prototype stays, and the function must keep
@@ -69,6 +73,17 @@ struct LoadOutcome {
   std::shared_ptr<Executable> executable;  // null if rejected
 };
 
+// Maps of an object that are not made anew, but shared with other instances or
+// processes.
+struct InstanceOptions {
+  // By name. Of the type, sizes and flags that the object says. Not for maps whose
+  // contents the object freezes.
+  std::map<std::string, std::shared_ptr<Map>> maps{};
+  // Where the files are of maps that the object pins by name: each is opened, or
+  // made if it is not there. Empty: such maps are made anew, for this instance.
+  std::string pin_directory{};
+};
+
 class Instance;
 
 class SKEP_EXPORT Runtime {
@@ -92,8 +107,26 @@ class SKEP_EXPORT Runtime {
   // Without an object there are no types: values have no locks or timers.
   Result<std::shared_ptr<Map>> CreateMap(const MapSpec& spec);
 
+  // Maps that processes share (skep/map_file.h): in memory that another process
+  // gets by a descriptor, or in a file that it opens by name. They go on when
+  // the process ends; the file stays until it is removed. A process that opens a map
+  // where another one died mends it first.
+  // Creating fails as CreateMap, with kUnsupported if maps of the type or such
+  // values cannot be shared, with kSystem (EEXIST) if `path` is there.
+  Result<SharedMap> CreateSharedMap(const MapSpec& spec);
+  Result<std::shared_ptr<Map>> CreateMapFile(const MapSpec& spec, const std::string& path);
+  // Opening fails as ReadMapFile, with kInvalidArgument if a per-CPU map has fewer
+  // CPU slots than the runtime, with kResourceLimit if 128 have it open. `fd` stays
+  // the caller's; memory that others could cut short is refused.
+  Result<std::shared_ptr<Map>> OpenSharedMap(int fd);
+  Result<std::shared_ptr<Map>> OpenMapFile(const std::string& path);
+
   // Creates the object's maps and fills them with their initial contents.
   Result<std::shared_ptr<Instance>> Instantiate(const Object& object);
+  // With maps that there are already. Fails with kInvalidArgument if one is not
+  // what the object says, with kUnresolved if the object has none of the name.
+  Result<std::shared_ptr<Instance>> Instantiate(const Object& object,
+                                                const InstanceOptions& options);
   // For programs that come without an object.
   Result<std::shared_ptr<Instance>> Instantiate(std::span<const MapSpec> maps);
 
@@ -113,7 +146,10 @@ class SKEP_EXPORT Runtime {
  private:
   struct State;
   Result<std::shared_ptr<Instance>> MakeInstance(std::span<const MapSpec> maps,
-                                                 const btf::Btf* types);
+                                                 const btf::Btf* types,
+                                                 const InstanceOptions& options);
+  Result<std::shared_ptr<Map>> MapFor(const MapSpec& spec, const btf::Btf* types,
+                                      const InstanceOptions& options);
   explicit Runtime(std::unique_ptr<State> state);
   friend class Instance;
   std::unique_ptr<State> state_;

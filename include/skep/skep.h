@@ -21,6 +21,7 @@
 #include "skep/link.h"
 #include "skep/map.h"
 #include "skep/map_batch.h"
+#include "skep/map_file.h"
 #include "skep/map_spec.h"
 #include "skep/packet.h"
 #include "skep/perf_buffer_reader.h"

@@ -24,6 +24,11 @@ uint32_t LengthOf(const std::byte* key) {
 }
 const std::byte* DataIn(const std::byte* key) { return key + kLengthBytes; }
 
+// The first 32 bits, the first one highest. REQUIRES: four bytes.
+uint32_t TopBits(const std::byte* data) {
+  return __builtin_bswap32(LoadRelaxed<uint32_t>(reinterpret_cast<uint64_t>(data)));
+}
+
 uint32_t BitAt(const std::byte* data, uint32_t bit) {
   const auto byte = LoadRelaxed<uint8_t>(reinterpret_cast<uint64_t>(data + bit / 8));
   return byte >> (7 - bit % 8) & 1u;
@@ -40,9 +45,11 @@ struct LpmTrieMap::Shape {
     // is replaced, one more with an intermediate node; 0 means none.
     nodes = uint64_t{spec.max_entries} * 2 + 3;
     nodes = std::min<uint64_t>(nodes, UINT32_MAX);
+    index_at = RoundUp(kControlBytes + nodes * stride, 64);
+    index_bits = LpmIndex::BitsFor(data_bytes, spec.max_entries);
   }
-  uint32_t data_bytes, value_offset;
-  uint64_t stride, nodes;
+  uint32_t data_bytes, value_offset, index_bits;
+  uint64_t stride, nodes, index_at;
 };
 
 // Where a key belongs: what hangs at `link`, and what that hangs on.
@@ -64,7 +71,8 @@ LpmTrieMap::LpmTrieMap(const MapSpec& spec, const MapEnvironment& environment, M
       value_offset_(Shape(spec).value_offset),
       data_bytes_(Shape(spec).data_bytes),
       max_length_(data_bytes_ * 8),
-      last_node_(static_cast<uint32_t>(Shape(spec).nodes - 1)) {
+      last_node_(static_cast<uint32_t>(Shape(spec).nodes - 1)),
+      index_(memory_.base() + Shape(spec).index_at, Shape(spec).index_bits) {
   static_assert(sizeof(Control) <= kControlBytes);
   if (!memory_.needs_repair()) return;
   const RobustGuard guard(control_.lock, holder_, [] {});
@@ -73,12 +81,14 @@ LpmTrieMap::LpmTrieMap(const MapSpec& spec, const MapEnvironment& environment, M
 
 uint64_t LpmTrieMap::BytesFor(const MapSpec& spec) {
   const Shape shape(spec);
-  return kControlBytes + shape.nodes * shape.stride;
+  return shape.index_at + LpmIndex::BytesFor(shape.index_bits);
 }
 
 Result<std::shared_ptr<Map>> LpmTrieMap::Create(const MapSpec& spec,
                                                 const MapEnvironment& environment) {
-  SKEP_TRY(MapMemory memory, MapMemory::Take(environment, BytesFor(spec)));
+  const uint64_t bytes = BytesFor(spec);
+  SKEP_TRY(MapMemory memory, MapMemory::Take(environment, bytes));
+  memory.PreferHugePages(0, bytes);
   return std::shared_ptr<Map>(std::make_shared<LpmTrieMap>(spec, environment, std::move(memory)));
 }
 
@@ -101,22 +111,47 @@ uint32_t LpmTrieMap::Matching(uint32_t node, uint32_t key_length,
 
 // Links lead to nodes of the region whatever is written meanwhile, and a way
 // down is never longer than there are bits.
+template <bool kShort>
+uint32_t LpmTrieMap::Descend(uint32_t node, uint32_t found, uint32_t key_length,
+                             const std::byte* data) const noexcept {
+  const uint32_t top = kShort ? TopBits(data) : 0;
+  for (uint32_t steps = 0; IsNode(node) && steps <= max_length_; ++steps) {
+    const Node& n = At(node);
+    const uint32_t length = n.prefix_length.load(std::memory_order_relaxed);
+    uint32_t matching = 0;
+    if constexpr (kShort) {
+      const uint32_t differs = TopBits(DataOf(node)) ^ top;
+      matching =
+          std::min(std::min(length, key_length), static_cast<uint32_t>(std::countl_zero(differs)));
+    } else {
+      matching = Matching(node, key_length, data);
+    }
+    if (matching < length) break;
+    if (n.intermediate.load(std::memory_order_relaxed) == 0) found = node;
+    if (matching >= max_length_) break;
+    const uint32_t side = kShort ? top >> (31 - matching) & 1u : BitAt(data, matching);
+    node = n.child[side].load(std::memory_order_acquire);
+  }
+  return found;
+}
+
 uint32_t LpmTrieMap::Find(const std::byte* key, uint32_t* version) const noexcept {
   const uint32_t key_length = LengthOf(key);
+  const std::byte* data = DataIn(key);
   if (key_length > max_length_) return 0;
+  const bool indexed = index_.bits() != 0 && key_length >= index_.bits();
   for (uint32_t tries = 1;; ++tries) {
     *version = control_.version.load(std::memory_order_acquire);
-    uint32_t found = 0;
-    uint32_t node = control_.root.load(std::memory_order_acquire);
-    for (uint32_t steps = 0; IsNode(node) && steps <= max_length_; ++steps) {
-      const Node& n = At(node);
-      const uint32_t length = n.prefix_length.load(std::memory_order_relaxed);
-      const uint32_t matching = Matching(node, key_length, DataIn(key));
-      if (matching < length) break;
-      if (n.intermediate.load(std::memory_order_relaxed) == 0) found = node;
-      if (matching >= max_length_) break;
-      node = n.child[BitAt(DataIn(key), matching)].load(std::memory_order_acquire);
+    LpmIndex::Entry from{0, 0};
+    if (indexed) {
+      from = index_.Look(TopBits(data));
+      if (!IsNode(from.best)) from.best = 0;
+    } else {
+      from.start = control_.root.load(std::memory_order_acquire);
     }
+    const uint32_t found = data_bytes_ == 4
+                               ? Descend<true>(from.start, from.best, key_length, data)
+                               : Descend<false>(from.start, from.best, key_length, data);
     if (IsStill(*version, tries)) return found;
   }
 }
@@ -212,6 +247,7 @@ int LpmTrieMap::Insert(const std::byte* key, const std::byte* value, uint64_t fl
   Node& n = At(added);
   if (path.node == 0) {
     path.link->store(added, std::memory_order_release);
+    IndexAdded(added);
     return 0;
   }
   if (same_prefix) {
@@ -220,6 +256,7 @@ int LpmTrieMap::Insert(const std::byte* key, const std::byte* value, uint64_t fl
                           std::memory_order_relaxed);
     }
     path.link->store(added, std::memory_order_release);
+    IndexAdded(added);
     RaiseVersion();
     Free(path.node);
     return 0;
@@ -227,6 +264,7 @@ int LpmTrieMap::Insert(const std::byte* key, const std::byte* value, uint64_t fl
   if (path.matching == length) {
     n.child[BitAt(DataOf(path.node), path.matching)].store(path.node, std::memory_order_relaxed);
     path.link->store(added, std::memory_order_release);
+    IndexAdded(added);
     return 0;
   }
   const uint32_t fork = NewNode(path.matching, data);
@@ -236,6 +274,7 @@ int LpmTrieMap::Insert(const std::byte* key, const std::byte* value, uint64_t fl
   f.child[side].store(added, std::memory_order_relaxed);
   f.child[1 - side].store(path.node, std::memory_order_relaxed);
   path.link->store(fork, std::memory_order_release);
+  IndexAdded(added);
   return 0;
 }
 
@@ -252,6 +291,7 @@ int LpmTrieMap::Remove(const std::byte* key) noexcept {
   const uint32_t right = n.child[1].load(std::memory_order_relaxed);
   if (left != 0 && right != 0) {
     n.intermediate.store(1, std::memory_order_relaxed);
+    IndexRemoved(path.node);
     return 0;
   }
   const bool fork_goes = path.parent != 0 && left == 0 && right == 0 &&
@@ -264,10 +304,66 @@ int LpmTrieMap::Remove(const std::byte* key) noexcept {
   } else {
     path.link->store(left != 0 ? left : right, std::memory_order_release);
   }
+  IndexRemoved(path.node);
   RaiseVersion();
   Free(path.node);
   if (fork_goes) Free(path.parent);
   return 0;
+}
+
+// The first node of at least as many bits as the index has, on the way of `data`.
+void LpmTrieMap::SetStart(const std::byte* data) noexcept {
+  const uint32_t bits = index_.bits();
+  uint32_t node = control_.root.load(std::memory_order_relaxed);
+  for (uint32_t steps = 0; IsNode(node) && steps <= max_length_; ++steps) {
+    const uint32_t length = At(node).prefix_length.load(std::memory_order_relaxed);
+    if (Matching(node, bits, data) < std::min(length, bits)) {
+      node = 0;
+    } else if (length >= bits) {
+      break;
+    } else {
+      node = At(node).child[BitAt(data, length)].load(std::memory_order_relaxed);
+    }
+  }
+  index_.StartOf(TopBits(data)).store(IsNode(node) ? node : 0, std::memory_order_release);
+}
+
+// What hangs above or below a new node of fewer bits stays the start of its slots;
+// one of more changes that of its own slot, as does the fork above it.
+void LpmTrieMap::IndexAdded(uint32_t node) noexcept {
+  if (index_.bits() == 0) return;
+  const uint32_t length = At(node).prefix_length.load(std::memory_order_relaxed);
+  if (length >= index_.bits()) return SetStart(DataOf(node));
+  index_.ForPlaces(TopBits(DataOf(node)), length, [&](LpmIndex::Place& place) {
+    const uint32_t there = place.load(std::memory_order_relaxed);
+    if (!IsNode(there) || At(there).prefix_length.load(std::memory_order_relaxed) <= length) {
+      place.store(node, std::memory_order_release);
+    }
+  });
+}
+
+// Where the element was the longest, the next one above it is, if that is of the
+// same level.
+void LpmTrieMap::IndexRemoved(uint32_t removed) noexcept {
+  if (index_.bits() == 0) return;
+  const std::byte* data = DataOf(removed);
+  const uint32_t length = At(removed).prefix_length.load(std::memory_order_relaxed);
+  if (length >= index_.bits()) return SetStart(data);
+  uint32_t heir = 0;
+  uint32_t node = control_.root.load(std::memory_order_relaxed);
+  for (uint32_t steps = 0; IsNode(node) && steps <= max_length_; ++steps) {
+    const Node& n = At(node);
+    const uint32_t above = n.prefix_length.load(std::memory_order_relaxed);
+    if (above >= length || Matching(node, length, data) < above) break;
+    const bool element = n.intermediate.load(std::memory_order_relaxed) == 0;
+    if (element && above != 0 && LpmIndex::AreOfOneLevel(above, length)) heir = node;
+    node = n.child[BitAt(data, above)].load(std::memory_order_relaxed);
+  }
+  index_.ForPlaces(TopBits(data), length, [&](LpmIndex::Place& place) {
+    if (place.load(std::memory_order_relaxed) == removed) {
+      place.store(heir, std::memory_order_release);
+    }
+  });
 }
 
 int LpmTrieMap::Update(const std::byte* key, const std::byte* value, uint64_t flags,
@@ -334,6 +430,17 @@ void LpmTrieMap::Mend() noexcept {
     if (left != 0 && right != 0) continue;
     (*link)->store(left != 0 ? left : right, std::memory_order_release);
     kept[node] = false;
+  }
+  index_.Clear();
+  for (uint32_t node = 1; node <= highest; ++node) {
+    if (!kept[node]) continue;
+    const bool element = At(node).intermediate.load(std::memory_order_relaxed) == 0;
+    if (element) IndexAdded(node);
+    // An intermediate node may be a start.
+    if (!element && index_.bits() != 0 &&
+        At(node).prefix_length.load(std::memory_order_relaxed) >= index_.bits()) {
+      SetStart(DataOf(node));
+    }
   }
   RaiseVersion();
   control_.free.store(0, std::memory_order_relaxed);

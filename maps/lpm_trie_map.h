@@ -15,6 +15,11 @@
 // then show memory that may be used again. They stay valid until the map is
 // destroyed.
 //
+// Keys of four bytes or more find their way by an index over their first bits
+// (maps/lpm_index.h); one walk from the root is left for shorter prefixes asked for.
+// While an element is put in or taken out, a look-up may see it in one place of the
+// index and not yet in another.
+//
 // Shared by processes, no number in the region is trusted: an index is compared
 // with the number of nodes, and no way is longer than there are bits. An update or
 // delete is done by one store, so that one who dies leaves the trie as it was or as
@@ -27,6 +32,7 @@
 
 #include "maps/batch.h"
 #include "maps/create.h"
+#include "maps/lpm_index.h"
 #include "maps/map_memory.h"
 
 namespace skep {
@@ -88,6 +94,11 @@ class LpmTrieMap final : public Map {
   // Bits that the node's prefix and the key's have in common.
   uint32_t Matching(uint32_t node, uint32_t key_length, const std::byte* data) const noexcept;
   uint32_t Find(const std::byte* key, uint32_t* version) const noexcept;
+  // Goes down from `node` and returns the last element on the way that fits, else
+  // `found`. With kShort, keys have four bytes.
+  template <bool kShort>
+  uint32_t Descend(uint32_t node, uint32_t found, uint32_t key_length,
+                   const std::byte* data) const noexcept;
   // Whether the version is this one, after many tries in any case.
   bool IsStill(uint32_t version, uint32_t tries) const noexcept;
   // REQUIRES, from here on: the lock is held.
@@ -98,6 +109,10 @@ class LpmTrieMap final : public Map {
   void RaiseVersion() noexcept;
   int Insert(const std::byte* key, const std::byte* value, uint64_t flags) noexcept;
   int Remove(const std::byte* key) noexcept;
+  // Bring the index up to date, after the links.
+  void IndexAdded(uint32_t node) noexcept;
+  void IndexRemoved(uint32_t node) noexcept;
+  void SetStart(const std::byte* data) noexcept;
   uint32_t After(const std::byte* key) const noexcept;
   uint32_t Leftmost(uint32_t from) const noexcept;
   // Makes the trie sound after somebody died, or one came from outside.
@@ -113,6 +128,7 @@ class LpmTrieMap final : public Map {
   const uint32_t data_bytes_;
   const uint32_t max_length_;  // bits of data
   const uint32_t last_node_;
+  LpmIndex index_;
 };
 
 }  // namespace skep

@@ -95,7 +95,8 @@ class SKEP_EXPORT Map {
   uint32_t host_value_size() const { return host_value_size_; }
   // REQUIRES: key is key_size bytes (null where that is 0, else -EINVAL), value
   // host_value_size() bytes. -EPERM if the map was made with kMapWronly; for
-  // the writers, if with kMapRdonly or frozen.
+  // the writers, if with kMapRdonly or frozen. What a look-up that fails leaves at
+  // `value` has no meaning.
   int HostLookup(const std::byte* key, std::byte* value, uint64_t flags = 0) noexcept;
   int HostUpdate(const std::byte* key, const std::byte* value, uint64_t flags = 0) noexcept;
   int HostDelete(const std::byte* key) noexcept;

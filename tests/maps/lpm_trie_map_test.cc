@@ -67,8 +67,8 @@ int Drop(Map& map, uint32_t length, uint32_t address) {
 uint64_t Get(Map& map, uint32_t length, uint32_t address) {
   const Key key = MakeKey(length, address);
   uint64_t value = 0;
-  map.HostLookup(key.bytes(), reinterpret_cast<std::byte*>(&value));
-  return value;
+  const int status = map.HostLookup(key.bytes(), reinterpret_cast<std::byte*>(&value));
+  return status == 0 ? value : 0;
 }
 
 TEST(LpmTrie, FindsTheLongestPrefix) {
@@ -84,12 +84,18 @@ TEST(LpmTrie, FindsTheLongestPrefix) {
   EXPECT_EQ(Get(*map, 33, 0x0a010203), 0u);
 }
 
-TEST(LpmTrie, HoldsWhatAModelHolds) {
-  constexpr uint32_t kEntries = 300;
+// Of all sizes that give the index other levels.
+class LpmTrieOfSize : public testing::TestWithParam<uint32_t> {};
+INSTANTIATE_TEST_SUITE_P(Entries, LpmTrieOfSize,
+                         testing::Values(1, 200, 300, 3000, 20'000, 70'000, 4'000'000),
+                         testing::PrintToStringParamName());
+
+TEST_P(LpmTrieOfSize, HoldsWhatAModelHolds) {
+  const uint32_t kEntries = GetParam();
   const auto map = Make(kEntries);
   std::map<std::pair<uint32_t, uint32_t>, uint64_t> model;
   std::mt19937 random(1);
-  for (int step = 0; step < 200'000; ++step) {
+  for (int step = 0; step < 60'000; ++step) {
     const auto length = static_cast<uint32_t>(random() % 33);
     // Few different bits, so that prefixes lie within each other.
     const auto address = static_cast<uint32_t>(random()) & 0xc0818307;

@@ -4,24 +4,14 @@
 #include <algorithm>
 #include <limits>
 
-#include <linux/membarrier.h>
 #include <sched.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/check.h"
+#include "base/process_fence.h"
 
 namespace skep {
-namespace {
-
-bool RegisterMembarrier() {
-  return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
-}
-
-}  // namespace
-
-EpochDomain::EpochDomain() : has_membarrier_(RegisterMembarrier()) {}
+EpochDomain::EpochDomain() : has_membarrier_(CanFenceProcess()) {}
 
 EpochDomain::~EpochDomain() {
   SKEP_CHECK(slots_.empty());
@@ -30,11 +20,7 @@ EpochDomain::~EpochDomain() {
 
 uint64_t EpochDomain::Advance() {
   const uint64_t next = epoch_.fetch_add(1, std::memory_order_seq_cst) + 1;
-  if (has_membarrier_) {
-    // A process that registered can only fail here if the kernel ran out of
-    // memory for the CPU mask; without the fence nothing may be freed.
-    while (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) sched_yield();
-  }
+  if (has_membarrier_) FenceProcess();  // without it nothing may be freed
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return next;
 }

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/process_fence.h"
 #include "base/region.h"
 #include "base/shared_region.h"
 #include "base/word_copy.h"
@@ -21,6 +22,11 @@ namespace {
 
 constexpr uint64_t kHeaderBytes = 8;
 constexpr uint64_t kMaxRecord = 0x3fffffff;  // UINT_MAX / 4
+constexpr uint64_t kConsumerStep = 4096;     // bytes
+
+// What a record's way back to page 0 is counted in: the kernel's pages, whatever the
+// size of this system's.
+constexpr uint64_t kUnit = 4096;
 
 uint64_t RecordBytes(uint32_t length) {
   return RoundUp(uint64_t{length & ~(kRingbufBusy | kRingbufDiscard)} + kHeaderBytes, 8);
@@ -28,8 +34,17 @@ uint64_t RecordBytes(uint32_t length) {
 
 }  // namespace
 
+// Other processes cannot be fenced from here.
+Ringbuf::Ringbuf(std::byte* memory, uint64_t page, uint64_t bytes, const LockHolder& holder)
+    : mask_(bytes - 1),
+      holder_(holder),
+      consumer_fences_(holder.region == nullptr && CanFenceProcess()),
+      consumed_by_reader_(*reinterpret_cast<std::atomic<uint64_t>*>(memory + page)),
+      producer_(*reinterpret_cast<Producer*>(memory + 2 * page)),
+      data_(memory + 3 * page) {}
+
 Ringbuf& Ringbuf::Format(std::byte* memory, uint64_t bytes, const LockHolder& holder) {
-  return *new (memory) Ringbuf(PageBytes(), bytes, holder);
+  return *new (memory) Ringbuf(memory, PageBytes(), bytes, holder);
 }
 
 uint32_t Ringbuf::SizeOf(uint32_t length) const {
@@ -38,17 +53,17 @@ uint32_t Ringbuf::SizeOf(uint32_t length) const {
 }
 
 // Moves past the records that were committed since the last time.
-uint64_t Ringbuf::MovePending(uint64_t position) noexcept {
-  Producer& p = producer();
-  uint64_t pending = p.pending.load(std::memory_order_relaxed);
+inline uint64_t Ringbuf::MovePending(uint64_t position) noexcept {
+  const Place place = TakePlace();
+  uint64_t pending = place.producer.pending.load(std::memory_order_relaxed);
   // There is no more than the ring holds, unless others have spoiled it.
-  if (position - pending > mask_ + 1) pending = position;
+  if (position - pending > place.mask + 1) pending = position;
   while (pending < position) {
-    const uint32_t length = HeaderAt(pending).length.load(std::memory_order_relaxed);
+    const uint32_t length = place.HeaderAt(pending).length.load(std::memory_order_relaxed);
     if ((length & kRingbufBusy) != 0) break;
     pending += RecordBytes(length);
   }
-  p.pending.store(pending, std::memory_order_relaxed);
+  place.producer.pending.store(pending, std::memory_order_relaxed);
   return pending;
 }
 
@@ -63,40 +78,59 @@ bool Ringbuf::DiscardDead(Header& header) noexcept {
   return true;
 }
 
+std::byte* Ringbuf::Put(uint64_t position, uint64_t size, uint32_t way) noexcept {
+  const Place place = TakePlace();
+  Header& header = place.HeaderAt(position);
+  header.length.store(static_cast<uint32_t>(size) | kRingbufBusy, std::memory_order_relaxed);
+  header.page_offset.store(way, std::memory_order_relaxed);
+  place.producer.position.store(position + RecordBytes(static_cast<uint32_t>(size)),
+                                std::memory_order_release);
+  return reinterpret_cast<std::byte*>(&header) + kHeaderBytes;
+}
+
 std::byte* Ringbuf::Reserve(uint64_t size, uint64_t flags) noexcept {
   if (flags != 0 || size > kMaxRecord) return nullptr;
+  if (shared()) return ReserveShared(size);
+  const uint64_t bytes = RoundUp(size + kHeaderBytes, 8);
+  // Read before the lock, whose instruction later loads wait for.
+  const Place place = TakePlace();
+  if (bytes > place.mask + 1) return nullptr;
+  const RobustGuard guard(lock_, LockHolder{}, [] {});
+  const uint64_t position = place.producer.position.load(std::memory_order_relaxed);
+  const uint64_t end = position + bytes;
+  if (end - MovePending(position) > place.mask) return nullptr;
+  // The consumer changes its line all the time: it is looked at only if what was there
+  // last does not do. It is not trusted; only ring bytes are written whatever it says.
+  if (end - consumed_ > place.mask) {
+    consumed_ = consumer_position().load(std::memory_order_acquire);
+    if (end - consumed_ > place.mask) return nullptr;
+  }
+  const std::byte* const record = reinterpret_cast<std::byte*>(&place.HeaderAt(position));
+  const auto distance = static_cast<uint64_t>(record - reinterpret_cast<std::byte*>(this));
+  return Put(position, size, static_cast<uint32_t>(distance / kUnit));
+}
+
+std::byte* Ringbuf::ReserveShared(uint64_t size) noexcept {
   const uint64_t bytes = RoundUp(size + kHeaderBytes, 8);
   if (bytes > mask_ + 1) return nullptr;
-
   const uint64_t consumed = consumer_position().load(std::memory_order_acquire);
   // One who dies leaves a record that nobody has seen yet, or a whole one.
   const RobustGuard guard(lock(), holder_, [] {});
-  Producer& p = producer();
-  const uint64_t position = p.position.load(std::memory_order_relaxed);
+  const uint64_t position = producer().position.load(std::memory_order_relaxed);
   const uint64_t end = position + bytes;
   uint64_t pending = MovePending(position);
   while (end - pending > mask_ && pending != position && DiscardDead(HeaderAt(pending))) {
     pending = MovePending(position);
   }
   if (end - consumed > mask_ || end - pending > mask_) return nullptr;
-
-  Header& header = HeaderAt(position);
-  auto* record = reinterpret_cast<std::byte*>(&header);
-  header.length.store(static_cast<uint32_t>(size) | kRingbufBusy, std::memory_order_relaxed);
-  header.page_offset.store(
-      shared() ? holder_.word
-               : static_cast<uint32_t>(static_cast<uint64_t>(record - page(0)) / page_),
-      std::memory_order_relaxed);
-  p.position.store(end, std::memory_order_release);
-  return record + kHeaderBytes;
+  return Put(position, size, holder_.word);
 }
 
 void Ringbuf::Commit(std::byte* data, uint64_t flags, bool discard) noexcept {
   std::byte* record = data - kHeaderBytes;
   const auto& header = *reinterpret_cast<Header*>(record);
-  const uint64_t page_bytes = PageBytes();
-  const uint64_t in_page = reinterpret_cast<uint64_t>(record) % page_bytes;
-  const uint64_t offset = header.page_offset.load(std::memory_order_relaxed) * page_bytes;
+  const uint64_t in_page = reinterpret_cast<uint64_t>(record) % kUnit;
+  const uint64_t offset = header.page_offset.load(std::memory_order_relaxed) * kUnit;
   reinterpret_cast<Ringbuf*>(record - in_page - offset)->CommitHere(data, flags, discard);
 }
 
@@ -105,15 +139,21 @@ void Ringbuf::CommitHere(std::byte* to_commit, uint64_t flags, bool discard) noe
   auto& header = *reinterpret_cast<Header*>(record);
   uint32_t length = header.length.load(std::memory_order_relaxed) & ~kRingbufBusy;
   if (discard) length |= kRingbufDiscard;
-  // Sequentially consistent, as is the consumer's move: either it sees the
-  // record, or we see that it has caught up and wake it.
-  header.length.exchange(length, std::memory_order_seq_cst);
+  // Either the consumer sees the record, or we see that it has caught up and wake it:
+  // both are sequentially consistent, or the consumer fences for both.
+  if (consumer_fences_) {
+    header.length.store(length, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    // Who makes the descriptor looks at the ring afterwards.
+    if (event_fd_.load(std::memory_order_relaxed) < 0) return;
+  } else {
+    header.length.exchange(length, std::memory_order_seq_cst);
+  }
+  if ((flags & kRingbufForceWakeup) != 0) return Wake();
+  if ((flags & kRingbufNoWakeup) != 0) return;
   const auto position = static_cast<uint64_t>(record - data());
   const uint64_t consumed = consumer_position().load(std::memory_order_seq_cst) & mask_;
-  if ((flags & kRingbufForceWakeup) != 0 ||
-      (consumed == position && (flags & kRingbufNoWakeup) == 0)) {
-    Wake();
-  }
+  if (consumed == position) Wake();
 }
 
 int Ringbuf::Output(const std::byte* bytes, uint64_t size, uint64_t flags) noexcept {
@@ -143,22 +183,25 @@ uint64_t Ringbuf::Query(uint64_t what) const noexcept {
 }
 
 int Ringbuf::Consume(Sample function, void* argument) noexcept {
+  // Producers read the consumer's position all the time, so it moves in steps.
+  const uint64_t step = std::min((mask_ + 1) / 8, kConsumerStep);
   int seen = 0;
   uint64_t position = consumer_position().load(std::memory_order_relaxed);
   for (;;) {
     const uint64_t produced = producer().position.load(std::memory_order_seq_cst);
-    if (position >= produced) return seen;
     // There is no more than the ring holds, unless others have spoiled it.
-    if (produced - position > mask_ + 1) {
-      consumer_position().store(produced, std::memory_order_seq_cst);
+    if (position < produced && produced - position > mask_ + 1) {
+      MoveConsumer(produced);
       return seen;
     }
-    while (position < produced) {
+    uint64_t told = position;
+    bool more = position < produced;
+    while (more) {
       Header& header = HeaderAt(position);
       const uint32_t length = header.length.load(std::memory_order_seq_cst);
       if ((length & kRingbufBusy) != 0) {
         if (DiscardDead(header)) continue;
-        return seen;
+        break;
       }
       int result = 0;
       if ((length & kRingbufDiscard) == 0) {
@@ -167,10 +210,33 @@ int Ringbuf::Consume(Sample function, void* argument) noexcept {
         ++seen;
       }
       position += RecordBytes(length);
-      consumer_position().store(position, std::memory_order_seq_cst);
+      more = position < produced;
+      if (position - told >= step || !more || result < 0) {
+        MoveConsumer(position);
+        told = position;
+      }
       if (result < 0) return result;
     }
+    if (position != told) MoveConsumer(position);
+    if (more) {
+      if (IsFenced(position)) return seen;  // a busy record
+    } else if (position >= producer().position.load(std::memory_order_seq_cst) &&
+               IsFenced(position)) {
+      return seen;
+    }
   }
+}
+
+// Whether all has been done so that a producer that ends a record from now on sees the
+// consumer's position; if not, fences, and the consumer has to look again.
+bool Ringbuf::IsFenced(uint64_t position) noexcept {
+  if (!consumer_fences_ || position == fenced_at_ ||
+      event_fd_.load(std::memory_order_relaxed) < 0) {
+    return true;
+  }
+  fenced_at_ = position;
+  FenceProcess();
+  return false;
 }
 
 int Ringbuf::PeekUserSample(UserSample* sample) noexcept {

@@ -14,6 +14,12 @@
 // stops the consumer; records that come later wait behind it, and its bytes and
 // theirs are not used again (the pending position).
 //
+// Wake-ups: a producer that ends a record looks whether the consumer has caught up with
+// it; the consumer, once it has caught up, looks for more. Both must see what the other
+// did. In memory of one process the consumer fences for both, so that producers need
+// no locked instruction for it; so only RingBufferReader, which goes by Consume, may
+// wait for the descriptor.
+//
 // Threads: any number of producers, one consumer. Positions that the consumer
 // writes are not trusted: whatever they are, only ring bytes are touched.
 //
@@ -118,8 +124,7 @@ class Ringbuf {
   std::optional<Extent> BusyRecordAt(const std::byte* address) noexcept;
 
  private:
-  Ringbuf(uint64_t page, uint64_t bytes, const LockHolder& holder)
-      : page_(page), mask_(bytes - 1), holder_(holder) {}
+  Ringbuf(std::byte* memory, uint64_t page, uint64_t bytes, const LockHolder& holder);
 
   struct Header {
     std::atomic<uint32_t> length;
@@ -135,32 +140,49 @@ class Ringbuf {
     std::atomic<uint32_t> waiters;
   };
 
-  std::byte* page(uint64_t number) const {
-    return reinterpret_cast<std::byte*>(const_cast<Ringbuf*>(this)) + number * page_;
-  }
-  std::atomic<uint64_t>& consumer_position() const {
-    return *reinterpret_cast<std::atomic<uint64_t>*>(page(1));
-  }
-  Producer& producer() const { return *reinterpret_cast<Producer*>(page(2)); }
-  std::byte* data() const { return page(3); }
-  // Records begin at multiples of 8, whatever the position says.
-  Header& HeaderAt(uint64_t position) const {
-    return *reinterpret_cast<Header*>(data() + (position & mask_ & ~uint64_t{7}));
-  }
+  std::atomic<uint64_t>& consumer_position() const { return consumed_by_reader_; }
+  Producer& producer() const { return producer_; }
+  std::byte* data() const { return data_; }
+  // What producers need of this object, to be read at once.
+  struct Place {
+    const uint64_t mask;
+    std::byte* const data;
+    Producer& producer;
+    // Records begin at multiples of 8, whatever the position says.
+    Header& HeaderAt(uint64_t position) const {
+      return *reinterpret_cast<Header*>(data + (position & mask & ~uint64_t{7}));
+    }
+  };
+  Place TakePlace() const { return {mask_, data_, producer_}; }
+  Header& HeaderAt(uint64_t position) const { return TakePlace().HeaderAt(position); }
   // Bytes of a record that are inside the ring, whatever its header says.
   uint32_t SizeOf(uint32_t length) const;
   std::atomic<uint32_t>& lock() { return shared() ? producer().lock : lock_; }
   // Where the oldest record is that may be busy. REQUIRES: the lock is held.
   uint64_t MovePending(uint64_t position) noexcept;
+  std::byte* ReserveShared(uint64_t size) noexcept;
+  // Writes the header of a new busy record. REQUIRES: the lock is held, there is room.
+  std::byte* Put(uint64_t position, uint64_t size, uint32_t way) noexcept;
+  bool IsFenced(uint64_t position) noexcept;
+  // Tells the consumer's position, once in a while and at last.
+  void MoveConsumer(uint64_t position) noexcept {
+    consumer_position().store(position, std::memory_order_seq_cst);
+  }
   // Discards a busy record if the process that made it has died.
   bool DiscardDead(Header& header) noexcept;
 
-  const uint64_t page_;
   const uint64_t mask_;
   const LockHolder holder_;
-  std::atomic<uint32_t> lock_{0};
+  const bool consumer_fences_;
+  std::atomic<uint64_t>& consumed_by_reader_;  // page 1
+  Producer& producer_;                         // page 2
+  std::byte* const data_;                      // page 3
   std::atomic<int> event_fd_{-1};
   std::atomic<bool> draining_{false};
+  // Producers and the consumer each write to lines of their own.
+  alignas(64) uint64_t fenced_at_ = UINT64_MAX;  // the consumer's: where it fenced last
+  alignas(64) std::atomic<uint32_t> lock_{0};
+  uint64_t consumed_ = 0;  // under lock_: the consumer's position as it was seen last
 };
 
 }  // namespace skep::model

@@ -39,7 +39,8 @@ class SKEP_EXPORT RingBufferReader {
   // was then.
   Result<void> Add(std::shared_ptr<Map> map, Callback callback);
 
-  // Takes what is there, ring by ring. Returns the number of records, or a
+  // Takes what is there, ring by ring; the room of a record is free when it returns, or some
+  // kilobytes earlier. Returns the number of records, or a
   // callback's negative result.
   int Consume();
   // As Consume, if records are there, also such as woke nobody (BPF_RB_NO_WAKEUP).

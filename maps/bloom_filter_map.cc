@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/word_copy.h"
+#include "maps/key.h"
 
 namespace skep {
 namespace {
@@ -110,27 +111,45 @@ Result<std::shared_ptr<Map>> BloomFilterMap::Create(const MapSpec& spec,
   return std::shared_ptr<Map>(std::make_shared<BloomFilterMap>(spec, environment, std::move(bits)));
 }
 
-uint32_t BloomFilterMap::BitOf(const std::byte* value, uint32_t function) const noexcept {
-  return Lookup3(value, spec_.value_size, seed_ + function).value() & mask_;
+// Linux hashes once for each bit. Without a seed of zero nobody can tell which bits a
+// value has, so that they come from one hash, by enhanced double hashing (Dillinger and
+// Manolios): the first and the distance, which grows.
+template <class Each>
+bool BloomFilterMap::ForBits(const std::byte* value, Each visit) const noexcept {
+  if ((spec_.flags & kMapZeroSeed) != 0) {
+    for (uint32_t i = 0; i < functions_; ++i) {
+      if (!visit(Lookup3(value, spec_.value_size, seed_ + i).value() & mask_)) return false;
+    }
+    return true;
+  }
+  const uint64_t hash = spec_.value_size == 8 ? FixedKey<8>::Hash(value, 8, seed_)
+                                              : AnyKey::Hash(value, spec_.value_size, seed_);
+  auto bit = static_cast<uint32_t>(hash);
+  auto distance = static_cast<uint32_t>(hash >> 32);
+  for (uint32_t i = 0; i < functions_; ++i) {
+    if (!visit(bit & mask_)) return false;
+    bit += distance;
+    distance += i + 1;
+  }
+  return true;
 }
 
 int BloomFilterMap::Push(const std::byte* value, uint64_t flags) noexcept {
   if (flags != kUpdateAny) return -EINVAL;
-  for (uint32_t i = 0; i < functions_; ++i) {
-    const uint32_t bit = BitOf(value, i);
-    auto& word = reinterpret_cast<std::atomic<uint64_t>*>(bits_.base())[bit / 64];
-    word.fetch_or(uint64_t{1} << (bit % 64), std::memory_order_relaxed);
-  }
+  auto* const words = reinterpret_cast<std::atomic<uint64_t>*>(bits_.base());
+  ForBits(value, [&](uint32_t bit) {
+    words[bit / 64].fetch_or(uint64_t{1} << (bit % 64), std::memory_order_relaxed);
+    return true;
+  });
   return 0;
 }
 
 int BloomFilterMap::Peek(std::byte* value) noexcept {
-  for (uint32_t i = 0; i < functions_; ++i) {
-    const uint32_t bit = BitOf(value, i);
-    const auto& word = reinterpret_cast<const std::atomic<uint64_t>*>(bits_.base())[bit / 64];
-    if ((word.load(std::memory_order_relaxed) >> (bit % 64) & 1) == 0) return -ENOENT;
-  }
-  return 0;
+  const auto* const words = reinterpret_cast<const std::atomic<uint64_t>*>(bits_.base());
+  const bool member = ForBits(value, [&](uint32_t bit) {
+    return (words[bit / 64].load(std::memory_order_relaxed) >> (bit % 64) & 1) != 0;
+  });
+  return member ? 0 : -ENOENT;
 }
 
 int BloomFilterMap::DoHostLookup(const std::byte*, std::byte* value) noexcept {

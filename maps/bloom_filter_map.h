@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // BloomFilterMap: BPF_MAP_TYPE_BLOOM_FILTER. A set that may take a value for a
-// member that is none; members are never forgotten. The bits are Linux's: with
-// BPF_F_ZERO_SEED the two take the same values for members.
+// member that is none; members are never forgotten. With BPF_F_ZERO_SEED
+// the bits are Linux's, so that the two take the same values for members.
 //
 // Threads: any; bits are set one by one, without a lock. A process that dies in a
 // push leaves a value that is not a member yet.
@@ -33,7 +33,10 @@ class BloomFilterMap final : public Map {
   int DoHostUpdate(const std::byte* key, const std::byte* value, uint64_t flags) noexcept override;
 
  private:
-  uint32_t BitOf(const std::byte* value, uint32_t function) const noexcept;
+  // Calls visit(bit) for each bit of the value until it returns false; then returns
+  // false too.
+  template <class Each>
+  bool ForBits(const std::byte* value, Each visit) const noexcept;
 
   const MapMemory bits_;
   const uint32_t mask_;

@@ -47,6 +47,27 @@ TEST(BloomFilter, FindsAllThatWasPushed) {
   EXPECT_EQ(map->Pop(members[0].data()), -EOPNOTSUPP);
 }
 
+// One hash gives all bits where the seed is random; it is as good as five.
+TEST(BloomFilter, TakesFewOthersForMembers) {
+  constexpr uint64_t kMembers = 1000, kOthers = 20'000;
+  for (const uint32_t flags : {0u, static_cast<uint32_t>(kMapZeroSeed)}) {
+    for (const uint32_t size : {8u, 12u}) {
+      MapSpec spec = Filter(size, kMembers, 5);
+      spec.flags = flags;
+      const auto map = Make(spec);
+      uint64_t value[2] = {};
+      auto* const bytes = reinterpret_cast<std::byte*>(value);
+      for (value[0] = 0; value[0] < kMembers; ++value[0]) ASSERT_EQ(map->Push(bytes, 0), 0);
+      for (value[0] = 0; value[0] < kMembers; ++value[0]) ASSERT_EQ(map->Peek(bytes), 0);
+      uint64_t taken = 0;
+      for (; value[0] < kMembers + kOthers; ++value[0]) taken += map->Peek(bytes) == 0 ? 1 : 0;
+      // 8192 bits: (1 - exp(-5000 / 8192)) ^ 5 is 0.020.
+      EXPECT_GT(taken, kOthers / 100) << flags << " " << size;
+      EXPECT_LT(taken, kOthers / 25) << flags << " " << size;
+    }
+  }
+}
+
 TEST(BloomFilter, TakesTheSameValuesForMembersAsTheKernelDoes) {
   if (const std::string why = test::WhyNoKernel(); !why.empty()) GTEST_SKIP() << why;
   std::mt19937_64 random(2);

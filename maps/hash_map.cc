@@ -74,24 +74,38 @@ int UpdateRepaired(const HashTable& table, Update update, Repair repair) noexcep
   return update();
 }
 
-// Runs update() until it finds room: each time it does not, evict(element) takes
-// out what was not used for longest. Linux answers ENOMEM where nothing goes.
-template <class Update, class Evict>
-int UpdateWithRoom(UseClock& clock, const HashTable& table, Update update, Evict evict) noexcept {
+// Runs update(in_hand) until it finds room: each time it does not, take_out(element)
+// takes out what was not used for longest, for the new key to be put there. A key that
+// is new to a full table is not even tried before. Linux answers ENOMEM where nothing
+// goes.
+template <class K, class Update, class TakeOut>
+int UpdateWithRoom(UseClock& clock, HashTable& table, const std::byte* key, uint64_t flags,
+                   uint32_t cpu, Update update, TakeOut take_out) noexcept {
   constexpr int kMaxTries = 256;  // others may take the room that was made
+  const bool keep = !table.shared();
+  uint32_t in_hand = HashTable::kNone;
+  bool try_now =
+      !table.full() || flags == kUpdateExist || table.Find<K>(key).element != HashTable::kNone;
   for (int tries = 0; tries < kMaxTries; ++tries) {
-    const int result = update();
-    if (result != -E2BIG) return result;
+    if (try_now) {
+      const int result = update(&in_hand);
+      if (in_hand != HashTable::kNone) table.GiveBack(in_hand, cpu);
+      if (result != -E2BIG) return result;
+      in_hand = HashTable::kNone;
+    }
     const uint32_t victim = clock.Candidate(table.highest_used());
     if (victim == HashTable::kNone) break;
-    evict(victim);
+    try_now = take_out(victim, keep);
+    if (try_now && keep) in_hand = victim;
   }
+  if (in_hand != HashTable::kNone) table.GiveBack(in_hand, cpu);
   return -ENOMEM;
 }
 
-template <class Update, class Evict>
-int UpdateWithRoom(NoClock&, const HashTable&, Update update, Evict) noexcept {
-  return update();
+template <class K, class Update, class TakeOut>
+int UpdateWithRoom(NoClock&, HashTable&, const std::byte*, uint64_t, uint32_t, Update update,
+                   TakeOut) noexcept {
+  return update(nullptr);
 }
 
 template <class K, class Clock>
@@ -147,19 +161,19 @@ class HashMap final : public Map {
       Ended(element);
       clock_.Used(filled);  // as in Linux a new value counts as a use
     };
-    return UpdateWithRoom(
-        clock_, table_,
-        [&] {
+    return UpdateWithRoom<K>(
+        clock_, table_, key, flags, cpu,
+        [&](uint32_t* in_hand) {
           return UpdateRepaired(
               table_,
               [&] {
                 return table_.Update<K>(key, flags & ~uint64_t{kUpdateLock}, cpu, locked, fill,
-                                        replaced);
+                                        replaced, in_hand);
               },
               [&] { Repair(); });
         },
-        [&](uint32_t victim) {
-          table_.DeleteElement<K>(victim, cpu, [&](uint32_t element) { Ended(element); });
+        [&](uint32_t victim, bool keep) {
+          return table_.TakeOut<K>(victim, cpu, keep, [&](uint32_t element) { Ended(element); });
         });
   }
 
@@ -403,15 +417,16 @@ class PercpuHashMap final : public Map {
       exists ? clock_.Used(element) : clock_.Added(element);
       fill(element, exists);
     };
-    return UpdateWithRoom(
-        clock_, table_,
-        [&] {
+    return UpdateWithRoom<K>(
+        clock_, table_, key, flags, cpu,
+        [&](uint32_t* in_hand) {
           return UpdateRepaired(
-              table_, [&] { return table_.Update<K>(key, flags, cpu, true, fill_and_mark); },
+              table_,
+              [&] { return table_.Update<K>(key, flags, cpu, true, fill_and_mark, {}, in_hand); },
               [&] { Repair(); });
         },
-        [&](uint32_t victim) {
-          table_.DeleteElement<K>(victim, cpu, [&](uint32_t element) { Ended(element); });
+        [&](uint32_t victim, bool keep) {
+          return table_.TakeOut<K>(victim, cpu, keep, [&](uint32_t element) { Ended(element); });
         });
   }
 

@@ -97,10 +97,9 @@ void HashTable::SetTag(Bucket& bucket, int lane, uint64_t tag) noexcept {
 }
 
 int HashTable::FreeLane(const Bucket& bucket) noexcept {
-  for (int lane = 0; lane < kLanes; ++lane) {
-    if (LaneTag(bucket, lane) == 0) return lane;
-  }
-  return -1;
+  // A tag that only looks free does not belong to the first lane that is.
+  const uint64_t lanes = Candidates(bucket, 0);
+  return lanes == 0 ? -1 : LaneOf(lanes);
 }
 
 // ---- writers ----------------------------------------------------------------
@@ -330,6 +329,7 @@ void HashTable::PushShared(uint32_t first) noexcept {
 }
 
 uint32_t HashTable::Take(uint32_t cpu) noexcept {
+  if (full()) return kNone;
   if (header_->used.fetch_add(1, std::memory_order_relaxed) >= max_entries_) {
     header_->used.fetch_sub(1, std::memory_order_relaxed);
     return kNone;

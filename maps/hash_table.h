@@ -99,23 +99,29 @@ class HashTable {
   // Returns 0, -EEXIST, -ENOENT, or -E2BIG if a new key does not fit. With
   // `in_place`, an element that exists is kept and fill(element) changes it.
   // `replaced(element)` sees an element that another one took the place of,
-  // before it can be used again.
+  // before it can be used again. A new key takes the element `*in_hand`, if there is
+  // one, and leaves kNone there.
   struct Ignore {
     void operator()(uint32_t) const noexcept {}
   };
   template <class K, class Fill, class Replaced = Ignore>
   int Update(const std::byte* key, uint64_t flags, uint32_t cpu, bool in_place, Fill fill,
-             Replaced replaced = {}) noexcept;
+             Replaced replaced = {}, uint32_t* in_hand = nullptr) noexcept;
 
   // Removes the key; `take(element)` sees the element before it can be used
   // again. Returns 0 or -ENOENT.
   template <class K, class Take>
   int Delete(const std::byte* key, uint32_t cpu, Take take) noexcept;
 
-  // Removes the element itself, if it is in the table; else returns false. It may
-  // hold another key than the caller has seen.
+  // Takes the element itself out, if it is in the table; else returns false. It may
+  // hold another key than the caller has seen. With `keep` it counts as one of the
+  // table's until Update uses it (`in_hand`) or GiveBack; not in shared tables, where a
+  // repair by others would take it for free.
   template <class K, class Take>
-  bool DeleteElement(uint32_t element, uint32_t cpu, Take take) noexcept;
+  bool TakeOut(uint32_t element, uint32_t cpu, bool keep, Take take) noexcept;
+  void GiveBack(uint32_t element, uint32_t cpu) noexcept { Give(element, cpu); }
+  bool full() const { return size() >= max_entries_; }
+  bool shared() const { return shared_ != nullptr; }
 
   // The key that follows `key` in table order, or the first one. -ENOENT at the
   // end.

@@ -9,6 +9,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #if defined(__SSE2__)
@@ -117,7 +118,7 @@ HashTable::Place HashTable::FindLocked(const Bucket& bucket, uint64_t tag,
 
 template <class K, class Fill, class Replaced>
 int HashTable::Update(const std::byte* key, uint64_t flags, uint32_t cpu, bool in_place, Fill fill,
-                      Replaced replaced) noexcept {
+                      Replaced replaced, uint32_t* in_hand) noexcept {
   const uint64_t hash = K::Hash(key, key_size_, seed_);
   Bucket& bucket = BucketAt(BucketOf(hash));
   int result = 0;
@@ -132,7 +133,14 @@ int HashTable::Update(const std::byte* key, uint64_t flags, uint32_t cpu, bool i
     fill(place.element, true);
   } else {
     const bool fits = exists || place.chain < chain_limit_;
-    const uint32_t element = exists ? TakeSpare(cpu) : fits ? Take(cpu) : kNone;
+    uint32_t element = kNone;
+    if (exists) {
+      element = TakeSpare(cpu);
+    } else if (fits && in_hand != nullptr && *in_hand != kNone) {
+      element = std::exchange(*in_hand, kNone);
+    } else if (fits) {
+      element = Take(cpu);
+    }
     if (element == kNone) {
       result = -E2BIG;
     } else {
@@ -167,7 +175,7 @@ int HashTable::Delete(const std::byte* key, uint32_t cpu, Taken taken) noexcept 
 }
 
 template <class K, class Taken>
-bool HashTable::DeleteElement(uint32_t element, uint32_t cpu, Taken taken) noexcept {
+bool HashTable::TakeOut(uint32_t element, uint32_t cpu, bool keep, Taken taken) noexcept {
   // The key may be rewritten meanwhile: then the element is not in that bucket.
   Bucket& bucket = BucketAt(BucketOf(K::Hash(KeyOf(element), key_size_, seed_)));
   Lock(bucket);
@@ -175,7 +183,7 @@ bool HashTable::DeleteElement(uint32_t element, uint32_t cpu, Taken taken) noexc
   if (place.element != kNone) {
     taken(element);
     Remove(bucket, place);
-    Give(element, cpu);
+    if (!keep) Give(element, cpu);
   }
   Unlock(bucket);
   return place.element != kNone;

@@ -40,14 +40,19 @@ class UseClock {
   }
 
   // An element among 1 .. highest that was not used since the hand passed it; 0
-  // if there is none.
+  // if there is none. Two threads may get the same one, or a hand be set back by the
+  // other's: the hand needs no locked instruction for that.
   uint32_t Candidate(uint32_t highest) noexcept {
     if (highest == 0) return 0;
+    uint32_t at = hand_.load(std::memory_order_relaxed);
     for (uint64_t tries = 0; tries <= uint64_t{highest} * 2; ++tries) {
-      const uint32_t element = hand_.fetch_add(1, std::memory_order_relaxed) % highest + 1;
+      const uint32_t element = at < highest ? at + 1 : 1;
+      at = element;
       const uint8_t state = StateOf(element).load(std::memory_order_relaxed);
-      if (state == kUnused) return element;
       if (state == kUsed) Set(element, kUnused);
+      if (state != kUnused) continue;
+      hand_.store(at, std::memory_order_relaxed);
+      return element;
     }
     return 0;
   }
@@ -60,7 +65,7 @@ class UseClock {
   }
 
   std::atomic<uint8_t>* const states_;
-  std::atomic<uint32_t> hand_{0};  // each process has its own
+  std::atomic<uint32_t> hand_{0};  // the element it passed last; each process has its own
 };
 
 }  // namespace skep

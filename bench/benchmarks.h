@@ -10,7 +10,6 @@ namespace skep::bench {
 void RegisterWorkloads();      // BM_Workload/<name>
 void RegisterCalls();          // BM_Call/<engine>/<how>
 void RegisterCompilation();    // BM_Prepare/<engine>/<program>, BM_Verify/<program>
-void RegisterMapOperations();  // BM_MapOp/<engine>/<operation>
 
 // Keeps this thread on one CPU from now on.
 void PinToOneCpu();

@@ -18,7 +18,6 @@ int main(int argc, char** argv) {
   skep::bench::RegisterWorkloads();
   skep::bench::RegisterCalls();
   skep::bench::RegisterCompilation();
-  skep::bench::RegisterMapOperations();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   skep::bench::PinToOneCpu();

@@ -39,9 +39,9 @@ class SKEP_EXPORT RingBufferReader {
   // was then.
   Result<void> Add(std::shared_ptr<Map> map, Callback callback);
 
-  // Takes what is there, ring by ring; the room of a record is free when it returns, or some
-  // kilobytes earlier. Returns the number of records, or a
-  // callback's negative result.
+  // Takes what is there, ring by ring. Returns the number of records, or a
+  // callback's negative result. The room of what it took is free for producers when
+  // it returns, or some kilobytes earlier.
   int Consume();
   // As Consume, if records are there, also such as woke nobody (BPF_RB_NO_WAKEUP).
   // Else waits for a wake-up, at most timeout_ms (-1: for ever), and looks again.

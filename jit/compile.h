@@ -23,6 +23,8 @@ enum class Cpu : uint8_t {
 };
 
 struct CompileOptions {
+  // Code that runs faster and takes longer to make.
+  bool optimized = false;
   // Count fuel at backward jumps and calls and stop when it is used up or the
   // run is interrupted.
   bool metered = false;

@@ -42,7 +42,7 @@ class Compiler {
   // Emits the whole program. Fails with kUnsupported if it has an operation
   // that is not known here.
   Result<void> Run() {
-    SKEP_TRY_VOID(CheckOperations());
+    SKEP_TRY_VOID(CheckOperations(exec_));
     shape_ = ProgramShape::Of(exec_, metered_);
     PlaceInsns();
     MakeFunctionLabels();
@@ -56,19 +56,8 @@ class Compiler {
   // By instruction, and the end.
   std::vector<uint32_t> TakeOffsets() { return std::move(offsets_); }
 
- private:
+ protected:
   using ExecInsn = model::ExecInsn;
-
-  Result<void> CheckOperations() const {
-    for (size_t i = 0; i < exec_.insns.size(); ++i) {
-      if (!ShapeOf(exec_.insns[i].op).unknown) continue;
-      return Error{ErrorCode::kUnsupported, exec_.name + ": instruction " +
-                                                std::to_string(OriginOf(static_cast<uint32_t>(i))) +
-                                                ": the compiler does not know " +
-                                                std::string(Info(exec_.insns[i].op).name)};
-    }
-    return {};
-  }
 
   uint32_t OriginOf(uint32_t i) const { return exec_.origin.empty() ? i : exec_.origin[i]; }
 
@@ -132,11 +121,7 @@ class Compiler {
     const FunctionShape& function = shape_.functions[f];
     uint32_t begin = masm_.offset();
     masm_.Bind(function_labels_[f]);
-    Frame frame = function.frame;
-    if (frame.catches && exec_.exception_callback != 0) {
-      frame.exception_callback = function_labels_[FunctionAt(exec_.exception_callback)];
-    }
-    masm_.Enter(frame);
+    masm_.Enter(FrameOf(function));
     Note(ListingPiece::Kind::kEntry, function.start, 0, begin);
 
     window_ = {exec_.insns.data(), shape_.insns.data(), function.start, function.end};
@@ -158,6 +143,14 @@ class Compiler {
     begin = masm_.offset();
     masm_.EmitCold();
     if (masm_.offset() != begin) Note(ListingPiece::Kind::kCold, function.start, 0, begin);
+  }
+
+  Frame FrameOf(const FunctionShape& function) const {
+    Frame frame = function.frame;
+    if (frame.catches && exec_.exception_callback != 0) {
+      frame.exception_callback = function_labels_[FunctionAt(exec_.exception_callback)];
+    }
+    return frame;
   }
 
   void Callbacks() {
@@ -186,65 +179,77 @@ class Compiler {
     switch (op.op_class) {
       case OpClass::kAlu:
         return Arithmetic(i, insn, op);
+      case OpClass::kJump:
+        JumpFrom(i, insn.target);
+        return 1;
+      case OpClass::kBranch:
+        return Branch(i, insn, op);
+      case OpClass::kExit:
+        masm_.Exit();
+        return 1;
+      case OpClass::kMayGoto:
+        if (insn.imm != model::kMayGotoStarts) {
+          MeterJump(i, insn.target);
+          masm_.MayGoto(insn.off, labels_[insn.target]);
+          return 1;
+        }
+        break;
+      default:
+        break;
+    }
+    Single(i, insn, op, shape_.insns[i].live_after);
+    return 1;
+  }
+
+  // One instruction that is neither arithmetic nor a jump.
+  void Single(uint32_t i, const ExecInsn& insn, const OpShape& op, RegSet live) {
+    switch (op.op_class) {
       case OpClass::kWideLoad:
         if (op.kind == OpKind::kLoadFunc) {
           masm_.LoadFunction(insn.dst, callback_labels_[FunctionAt(insn.target)]);
         } else {
           masm_.LoadConstant(insn.dst, insn.wide());
         }
-        return 1;
+        return;
       case OpClass::kLoad:
         if (insn.in_arena != 0) {
           masm_.LoadFromArena(*exec_.arena, op.width, op.kind == OpKind::kLoadSx, insn.dst,
                               {insn.src, kNoReg, 0, insn.off});
-          return 1;
+          return;
         }
         Access(insn, op, {insn.src, kNoReg, 0, insn.off});
-        return 1;
+        return;
       case OpClass::kStore:
         if (insn.in_arena != 0) {
           masm_.StoreToArena(*exec_.arena, op.width, {insn.dst, kNoReg, 0, insn.off},
                              SecondOperand(insn, op));
-          return 1;
+          return;
         }
         Access(insn, op, {insn.dst, kNoReg, 0, insn.off});
-        return 1;
+        return;
       case OpClass::kAtomic:
         if (insn.in_arena != 0) {
           masm_.AtomicInArena(*exec_.arena, op.kind, op.width, {insn.dst, kNoReg, 0, insn.off},
                               insn.src);
-          return 1;
+          return;
         }
-        masm_.Atomic(op.kind, op.width, {insn.dst, kNoReg, 0, insn.off}, insn.src,
-                     shape_.insns[i].live_after);
-        return 1;
-      case OpClass::kJump:
-        JumpFrom(i, insn.target);
-        return 1;
-      case OpClass::kBranch:
-        return Branch(i, insn, op);
+        masm_.Atomic(op.kind, op.width, {insn.dst, kNoReg, 0, insn.off}, insn.src, live);
+        return;
       case OpClass::kCall:
         Call(i, insn);
-        return 1;
-      case OpClass::kExit:
-        masm_.Exit();
-        return 1;
+        return;
       case OpClass::kPacketLoad:
         masm_.LoadPacket(op.width, op.reads_src ? insn.src : kNoReg, insn.imm);
-        return 1;
+        return;
       case OpClass::kMayGoto:
-        if (insn.imm == model::kMayGotoStarts) {
-          masm_.StartMayGoto(insn.off);
-        } else {
-          MeterJump(i, insn.target);
-          masm_.MayGoto(insn.off, labels_[insn.target]);
-        }
-        return 1;
+        masm_.StartMayGoto(insn.off);
+        return;
       case OpClass::kCast:
         masm_.CastToUser(insn.dst, insn.src, insn.wide());
-        return 1;
+        return;
+      default:
+        SKEP_UNREACHABLE();
     }
-    SKEP_UNREACHABLE();
   }
 
   static Operand SecondOperand(const ExecInsn& insn, const OpShape& op) {

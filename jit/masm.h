@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,10 @@ namespace skep::jit {
 
 using Reg = uint8_t;  // eBPF register, 0 .. 10
 inline constexpr Reg kNoReg = 0xff;
+// Registers of the port that no eBPF register has, numbered from here on, for
+// optimised code. They are among those that functions of the port clobber.
+inline constexpr Reg kFirstTemporary = 11;
+inline constexpr int kTemporaryCount = 3;
 
 using RegSet = uint16_t;
 constexpr RegSet Bit(Reg reg) { return static_cast<RegSet>(1u << reg); }
@@ -50,12 +55,14 @@ struct Operand {
   Reg reg = kNoReg;
   int32_t imm = 0;
 
+  bool operator==(const Operand&) const = default;
+
   static Operand Of(Reg reg) { return {reg, 0}; }
   static Operand Imm(int32_t imm) { return {kNoReg, imm}; }
   bool is_reg() const { return reg != kNoReg; }
 };
 
-// base + (index << shift) + disp. If either is r10, it is base and shift is 0.
+// base + (index << shift) + disp. If either is r10, it is base.
 struct Address {
   Reg base = 0;
   Reg index = kNoReg;
@@ -110,6 +117,16 @@ struct ArrayLookup {
   bool in_range = false;  // fact: lookup_not_null
 };
 
+// If a `kind` b on `width` bits: what branches ask.
+struct Condition {
+  OpKind kind{};
+  int width = 64;
+  Reg a = 0;
+  Operand b;
+
+  bool operator==(const Condition&) const = default;
+};
+
 // A tail call: r1 the program's context, r2 the map, r3 the index.
 struct TailCall {
   const std::byte* slots = nullptr;  // null: the map is known at run time only
@@ -123,7 +140,8 @@ concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, Jum
                                   OpKind kind, int width, Operand operand, Address address,
                                   Division division, ArrayLookup lookup,
                                   const model::ArenaView& arena, TailCall tail, RegSet live,
-                                  uint32_t insn, HelperFunction helper) {
+                                  Condition condition, std::span<const Label> table, uint32_t insn,
+                                  HelperFunction helper) {
   // Program and places. MaxBytes: an upper bound for the code of one instruction
   // (its operation, whether it names r10, whether code is metered).
   { M::kNearBytes } -> std::convertible_to<uint32_t>;
@@ -146,6 +164,7 @@ concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, Jum
   m.LoadConstant(reg, uint64_t{});
   m.LoadFunction(reg, label);
   m.Alu(kind, width, reg, operand);
+  m.AluTo(kind, width, reg, reg, operand);
   m.Divide(division);
   m.AddressOf(width, reg, address);
   m.MultiplyBy(width, reg, reg, int32_t{});
@@ -153,6 +172,7 @@ concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, Jum
   m.ZeroExtendTo(reg, reg, int{});
   // Memory.
   m.Load(width, bool{}, reg, address);
+  m.AluLoad(kind, width, reg, address);
   m.Store(width, address, operand);
   m.Atomic(kind, width, address, reg, live);
   m.LoadPacket(width, reg, int32_t{});
@@ -163,6 +183,8 @@ concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, Jum
   // Control.
   m.Jump(jump);
   m.Branch(kind, width, reg, operand, bool{}, jump);
+  m.Select(condition, reg, reg, bool{});
+  m.Switch(reg, table, bool{}, label);
   m.StartMayGoto(int32_t{});
   m.MayGoto(int32_t{}, label);
   m.Meter(uint32_t{}, insn);

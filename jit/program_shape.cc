@@ -6,6 +6,7 @@
 #include "jit/program_shape.h"
 
 #include <algorithm>
+#include <string>
 
 #include "skep/helper_control.h"
 
@@ -26,11 +27,6 @@ constexpr RegSet kArgs = 0x3e;  // r1 .. r5
 constexpr uint32_t kMostAligned = 256;
 constexpr RegSet kCalleeSaved = 0x3c0;
 constexpr RegSet kClobbered = kArgs | 1;
-
-struct Effect {
-  RegSet reads = 0;
-  RegSet writes = 0;
-};
 
 Effect EffectOfCall(const ExecProgram& exec, uint32_t index) {
   switch (ClassifyCall(exec, index)) {
@@ -65,8 +61,7 @@ Effect EffectOfCall(const ExecProgram& exec, uint32_t index) {
 }
 
 // Without branches for all but calls. The sets may hold r10.
-Effect EffectOf(const ExecProgram& exec, uint32_t index, const OpShape& op) {
-  const ExecInsn& insn = exec.insns[index];
+Effect EffectOf(const ExecProgram& exec, const ExecInsn& insn, uint32_t index, const OpShape& op) {
   if (op.op_class == OpClass::kCall) return EffectOfCall(exec, index);
   if (op.op_class == OpClass::kPacketLoad) {
     return {static_cast<RegSet>((op.reads_src << insn.src) | Bit(6)), kClobbered};
@@ -243,7 +238,7 @@ class Analysis {
         const uint32_t target = exec_.insns[i].target;
         after |= first && target <= i ? kAllRegs : shape_.insns[target].live_before;
       }
-      const Effect effect = EffectOf(exec_, i, op);
+      const Effect effect = EffectOf(exec_, exec_.insns[i], i, op);
       const bool dead = op.pure && (effect.writes & after) == 0;
       const auto before = static_cast<RegSet>(((after & ~effect.writes) | effect.reads) & kAllRegs);
       next = dead ? after : before;
@@ -269,6 +264,10 @@ class Analysis {
 };
 
 }  // namespace
+
+Effect EffectOf(const ExecProgram& exec, const ExecInsn& insn, uint32_t index) {
+  return EffectOf(exec, insn, index, ShapeOf(insn.op));
+}
 
 bool MayStop(const HelperSpec* spec) { return spec == nullptr || model::MayCallBack(*spec); }
 
@@ -322,6 +321,17 @@ CallKind ClassifyCall(const ExecProgram& exec, uint32_t index) {
     default:
       return CallKind::kHelper;
   }
+}
+
+Result<void> CheckOperations(const ExecProgram& exec) {
+  for (size_t i = 0; i < exec.insns.size(); ++i) {
+    if (!ShapeOf(exec.insns[i].op).unknown) continue;
+    const auto slot = exec.origin.empty() ? static_cast<uint32_t>(i) : exec.origin[i];
+    return Error{ErrorCode::kUnsupported, exec.name + ": instruction " + std::to_string(slot) +
+                                              ": the compiler does not know " +
+                                              std::string(Info(exec.insns[i].op).name)};
+  }
+  return {};
 }
 
 ProgramShape ProgramShape::Of(const ExecProgram& exec, bool metered) {

@@ -16,6 +16,10 @@
 
 namespace skep::jit {
 
+// Fails with kUnsupported if the program has an operation that compilers do not
+// know.
+Result<void> CheckOperations(const model::ExecProgram& exec);
+
 // How a call instruction is compiled.
 enum class CallKind : uint8_t {
   kFunction,  // a subprogram of the program
@@ -35,6 +39,15 @@ CallKind ClassifyCall(const model::ExecProgram& exec, uint32_t index);
 // Whether the helper may stop the run or call functions of the program: those
 // that call back, and all that the host brought along.
 bool MayStop(const HelperSpec* spec);
+
+// What an instruction reads and writes; the sets may hold r10.
+struct Effect {
+  RegSet reads = 0;
+  RegSet writes = 0;
+};
+
+// REQUIRES: insn, if it is a call, equals exec.insns[index].
+Effect EffectOf(const model::ExecProgram& exec, const model::ExecInsn& insn, uint32_t index);
 
 // Bits of InsnShape::marks.
 inline constexpr uint8_t kIsTarget = 1;     // some jump goes here

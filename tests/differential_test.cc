@@ -179,7 +179,8 @@ TEST_F(Differential, EnginesAgreeOnRandomPrograms) {
   const uint64_t count = FromEnvironment("SKEP_DIFF_COUNT", 40'000);
   const uint64_t first = FromEnvironment("SKEP_DIFF_SEED", 1);
   // The checked engine first: it stops where another would write astray.
-  static constexpr Engine kEngines[] = {Engine::kChecked, Engine::kInterp, Engine::kJit};
+  static constexpr Engine kEngines[] = {Engine::kChecked, Engine::kInterp, Engine::kBaseline,
+                                        Engine::kJit};
   const bool print = FromEnvironment("SKEP_DIFF_PRINT", 0) != 0;
   uint64_t rejected = 0, insns = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {

@@ -111,7 +111,7 @@ int JitCommand(const JitOptions& options) {
     return kFailed;
   }
   const model::ExecProgram& exec = lowered->executable->exec();
-  auto listing = jit::List(exec, {.metered = options.metered});
+  auto listing = jit::List(exec, {.optimized = true, .metered = options.metered});
   if (!listing) {
     PrintError(listing.error().message);
     return kFailed;

@@ -187,7 +187,8 @@ Result<std::shared_ptr<Executable>> PrepareInterp(Program program,
 Result<std::shared_ptr<Executable>> PrepareMachine(Engine engine, Program program,
                                                    std::shared_ptr<const model::ExecProgram> exec,
                                                    uint32_t id, bool metered) {
-  SKEP_TRY(auto code, jit::Compile(*exec, {.metered = metered}));
+  SKEP_TRY(auto code,
+           jit::Compile(*exec, {.optimized = engine == Engine::kJit, .metered = metered}));
   auto executable = std::make_shared<MachineExecutable>(engine, std::move(program), std::move(exec),
                                                         std::move(code), metered);
   auto target = MakeTarget(*executable, id, model::EngineFamily::kMachineCode);

@@ -91,6 +91,28 @@ void MasmX64::Alu(OpKind kind, int width, Reg dst, Operand b) {
 }
 
 // Clobbers: flags.
+void MasmX64::AluTo(OpKind kind, int width, Reg dst, Reg a, Operand b) {
+  if (dst == a) {
+    Alu(kind, width, dst, b);
+    return;
+  }
+  if (b.is_reg() && b.reg == dst) {
+    if (kind == OpKind::kSub) {
+      asm_.neg(Machine(dst, width));
+      kind = OpKind::kAdd;
+    }
+    Alu(kind, width, dst, Operand::Of(a));  // the others commute
+    return;
+  }
+  if (kind == OpKind::kAnd && !b.is_reg() && (b.imm == 0xff || b.imm == 0xffff)) {
+    ZeroExtendTo(dst, a, b.imm == 0xff ? 8 : 16);
+    return;
+  }
+  asm_.mov(Machine(dst, width), Machine(a, width));
+  Alu(kind, width, dst, b);
+}
+
+// Clobbers: flags.
 void MasmX64::Move(int width, Reg dst, Operand b) {
   if (!b.is_reg()) {
     const auto value = static_cast<uint64_t>(int64_t{b.imm});

@@ -64,6 +64,31 @@ x86::CondCode ConditionOf(OpKind kind) {
 }  // namespace
 
 // Clobbers: r10, r11, flags.
+void MasmX64::Compare(const Condition& condition) {
+  const Operand b = condition.b;
+  const Gp left = Read(condition.a, condition.width, x86::r10);
+  if (b.is_reg()) {
+    const Gp right = Read(b.reg, condition.width, x86::r11);
+    if (condition.kind == OpKind::kJSet) {
+      asm_.test(left, right);
+    } else {
+      asm_.cmp(left, right);
+    }
+  } else if (condition.kind == OpKind::kJSet) {
+    // An immediate that is not negative says nothing about the upper half.
+    if (b.imm >= 0) {
+      asm_.test(left.r32(), b.imm);
+    } else {
+      asm_.test(left, b.imm);
+    }
+  } else if (b.imm == 0) {
+    asm_.test(left, left);  // leaves the flags of a comparison with zero
+  } else {
+    asm_.cmp(left, b.imm);
+  }
+}
+
+// Clobbers: r10, r11, flags.
 void MasmX64::Branch(OpKind kind, int width, Reg a, Operand b, bool negate, JumpTo to) {
   x86::CondCode condition = ConditionOf(kind);
   const bool against_zero = !b.is_reg() && b.imm == 0 && kind != OpKind::kJSet;
@@ -71,29 +96,59 @@ void MasmX64::Branch(OpKind kind, int width, Reg a, Operand b, bool negate, Jump
   const bool known = against_zero && flags_at_ == asm_.offset() && flags_reg_ == a &&
                      (flags_width_ == width || (flags_width_ == 32 && width == 64)) &&
                      (kind == OpKind::kJEq || kind == OpKind::kJNe);
-  if (!known) {
-    const Gp left = Read(a, width, x86::r10);
-    if (b.is_reg()) {
-      const Gp right = Read(b.reg, width, x86::r11);
-      if (kind == OpKind::kJSet) {
-        asm_.test(left, right);
-      } else {
-        asm_.cmp(left, right);
-      }
-    } else if (kind == OpKind::kJSet) {
-      // An immediate that is not negative says nothing about the upper half.
-      if (b.imm >= 0) {
-        asm_.test(left.r32(), b.imm);
-      } else {
-        asm_.test(left, b.imm);
-      }
-    } else if (b.imm == 0) {
-      asm_.test(left, left);  // leaves the flags of a comparison with zero
-    } else {
-      asm_.cmp(left, b.imm);
-    }
-  }
+  if (!known) Compare({kind, width, a, b});
   JumpIf(negate ? x86::negateCond(condition) : condition, to);
+}
+
+namespace {
+
+// The same condition so that one flag tells: greater and less-or-equal need two,
+// their counterparts for swapped operands, or for the next number, one.
+Condition WithOneFlag(Condition condition) {
+  const OpKind kind = condition.kind;
+  const bool greater = kind == OpKind::kJGt || kind == OpKind::kJSGt;
+  if (!greater && kind != OpKind::kJLe && kind != OpKind::kJSLe) return condition;
+  const bool is_signed = kind == OpKind::kJSGt || kind == OpKind::kJSLe;
+  if (condition.b.is_reg()) {
+    std::swap(condition.a, condition.b.reg);
+    condition.kind = greater ? (is_signed ? OpKind::kJSLt : OpKind::kJLt)
+                             : (is_signed ? OpKind::kJSGe : OpKind::kJGe);
+  } else if (condition.b.imm != INT32_MAX && condition.b.imm != -1) {
+    ++condition.b.imm;
+    condition.kind = greater ? (is_signed ? OpKind::kJSGe : OpKind::kJGe)
+                             : (is_signed ? OpKind::kJSLt : OpKind::kJLt);
+  }
+  return condition;
+}
+
+}  // namespace
+
+// Clobbers: flags.
+void MasmX64::Select(const Condition& asked, Reg dst, Reg src, bool compared) {
+  const Condition condition = WithOneFlag(asked);
+  if (!compared) Compare(condition);
+  asm_.cmov(ConditionOf(condition.kind), Machine(dst), Machine(src));
+}
+
+void MasmX64::Switch(Reg value, std::span<const Label> table, bool in_range, Label otherwise) {
+  Table& made = tables_.emplace_back();
+  made.at = asm_.newLabel();
+  for (const Label target : table) made.targets.push_back(At(target));
+  if (!in_range) {
+    asm_.cmp(Machine(value), static_cast<int32_t>(table.size()));
+    asm_.jae(At(otherwise));
+  }
+  asm_.lea(x86::r11, x86::ptr(made.at));
+  asm_.jmp(x86::qword_ptr(x86::r11, Machine(value), 3));
+}
+
+void MasmX64::EmitTables() {
+  if (tables_.empty()) return;
+  asm_.align(asmjit::AlignMode::kData, sizeof(uint64_t));
+  for (const Table& table : tables_) {
+    asm_.bind(table.at);
+    for (const asmjit::Label& target : table.targets) asm_.embedLabel(target, sizeof(uint64_t));
+  }
 }
 
 void MasmX64::StartMayGoto(int32_t offset) {

@@ -44,6 +44,7 @@ void MasmX64::Reserve(size_t bytes) { code_.reserveBuffer(&code_.textSection()->
 Result<CodeMemory> MasmX64::Finish() {
   EmitRefill();
   EmitMayGotoCheck();
+  EmitTables();
   asmjit::Error error = errors_.error();
   if (error == asmjit::kErrorOk) error = code_.flatten();
   if (error == asmjit::kErrorOk) error = code_.resolveUnresolvedLinks();
@@ -241,17 +242,16 @@ void MasmX64::EmitMayGotoCheck() {
 }
 
 namespace {
-constexpr x86::Gp kVolatile[] = {x86::rax, x86::rdi, x86::rsi, x86::rdx, x86::rcx, x86::r8};
+constexpr x86::Gp kVolatile[] = {x86::rax, x86::rdi, x86::rsi, x86::rdx, x86::rcx,
+                                 x86::r8,  x86::r9,  x86::r10, x86::r11};
 }  // namespace
 
 void MasmX64::PushAll() {
   for (const Gp& reg : kVolatile) asm_.push(reg);
-  asm_.sub(x86::rsp, 8);
 }
 
 // Keeps the flags.
 void MasmX64::PopAll() {
-  asm_.lea(x86::rsp, x86::ptr(x86::rsp, 8));
   for (size_t i = std::size(kVolatile); i-- > 0;) asm_.pop(kVolatile[i]);
 }
 

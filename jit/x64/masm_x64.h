@@ -25,6 +25,7 @@
 #ifndef SKEP_JIT_X64_MASM_X64_H_
 #define SKEP_JIT_X64_MASM_X64_H_
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,6 +73,8 @@ class MasmX64 {
   void LoadConstant(Reg dst, uint64_t value);
   void LoadFunction(Reg dst, Label callback);
   void Alu(OpKind kind, int width, Reg dst, Operand b);
+  // dst = a `kind` b. REQUIRES: shifts by a register have dst == a.
+  void AluTo(OpKind kind, int width, Reg dst, Reg a, Operand b);
   void Divide(const Division& division);
   void AddressOf(int width, Reg dst, const Address& address);
   void MultiplyBy(int width, Reg dst, Reg src, int32_t factor);
@@ -80,6 +83,8 @@ class MasmX64 {
 
   // ---- memory
   void Load(int width, bool sign, Reg dst, const Address& address);
+  // dst = dst `kind` memory: add, or, and, xor; 32 or 64 bits.
+  void AluLoad(OpKind kind, int width, Reg dst, const Address& address);
   void Store(int width, const Address& address, Operand value);
   void Atomic(OpKind kind, int width, const Address& address, Reg src, RegSet live);
   // r0 = packet bytes at `index` (kNoReg: none) + offset; r6 is the context.
@@ -97,6 +102,12 @@ class MasmX64 {
   // ---- control
   void Jump(JumpTo to);
   void Branch(OpKind kind, int width, Reg a, Operand b, bool negate, JumpTo to);
+  // If the condition holds, dst = src. `compared`: the flags are those of the same
+  // condition, which the operation before asked.
+  void Select(const Condition& condition, Reg dst, Reg src, bool compared);
+  // Jumps to table[value], or to `otherwise` if the value is not below the size,
+  // which `in_range` rules out. 64 bits. Clobbers: r10, r11.
+  void Switch(Reg value, std::span<const Label> table, bool in_range, Label otherwise);
   // The count of may_goto lies at r10 + offset.
   void StartMayGoto(int32_t offset);
   void MayGoto(int32_t offset, Label target);
@@ -152,8 +163,10 @@ class MasmX64 {
   void JumpIf(asmjit::x86::CondCode condition, JumpTo to);
   // Leaves the function with r0 = 0; returns its place.
   asmjit::Label StopLabel();
+  void Compare(const Condition& condition);
   void EmitRefill();
   void EmitMayGotoCheck();
+  void EmitTables();
   void EmitCatch();
   // Where C++ is called from in the middle of a function: all registers of the
   // program are kept. Between the two, rsp is a multiple of 16.
@@ -191,6 +204,11 @@ class MasmX64 {
   int32_t stack_adjust_ = 0;  // bytes that Enter took from rsp below the pushes
   int32_t frame_top_ = 0;     // r10 - rsp
   std::vector<Cold> cold_;
+  struct Table {
+    asmjit::Label at;
+    std::vector<asmjit::Label> targets;
+  };
+  std::vector<Table> tables_;     // emitted behind the program
   asmjit::Label stop_;            // of the function in hand
   asmjit::Label refill_;          // of the program
   asmjit::Label may_goto_;        // of the program

@@ -30,6 +30,29 @@ void MasmX64::LoadAt(int width, bool sign, Reg dst, const x86::Mem& memory) {
   }
 }
 
+// Clobbers: flags.
+void MasmX64::AluLoad(OpKind kind, int width, Reg dst, const Address& address) {
+  const Gp to = Machine(dst, width);
+  const x86::Mem memory = At(address, static_cast<uint32_t>(width / 8));
+  switch (kind) {
+    case OpKind::kAdd:
+      asm_.add(to, memory);
+      break;
+    case OpKind::kOr:
+      asm_.or_(to, memory);
+      break;
+    case OpKind::kAnd:
+      asm_.and_(to, memory);
+      break;
+    case OpKind::kXor:
+      asm_.xor_(to, memory);
+      break;
+    default:
+      SKEP_UNREACHABLE();
+  }
+  FlagsOf(width, dst);
+}
+
 // Releasing stores are plain stores here: the CPU does not reorder stores.
 // Clobbers: r11.
 void MasmX64::Store(int width, const Address& address, Operand value) {

@@ -10,12 +10,13 @@
 
 namespace skep::jit {
 
-// r0 .. r9.
+// r0 .. r9; none for r10; the temporaries of optimised code.
 inline constexpr uint32_t kRegisterIds[] = {
-    asmjit::x86::Gp::kIdAx,  asmjit::x86::Gp::kIdDi, asmjit::x86::Gp::kIdSi,
-    asmjit::x86::Gp::kIdDx,  asmjit::x86::Gp::kIdCx, asmjit::x86::Gp::kIdR8,
-    asmjit::x86::Gp::kIdBx,  asmjit::x86::Gp::kIdBp, asmjit::x86::Gp::kIdR14,
-    asmjit::x86::Gp::kIdR15,
+    asmjit::x86::Gp::kIdAx,  asmjit::x86::Gp::kIdDi,  asmjit::x86::Gp::kIdSi,
+    asmjit::x86::Gp::kIdDx,  asmjit::x86::Gp::kIdCx,  asmjit::x86::Gp::kIdR8,
+    asmjit::x86::Gp::kIdBx,  asmjit::x86::Gp::kIdBp,  asmjit::x86::Gp::kIdR14,
+    asmjit::x86::Gp::kIdR15, asmjit::x86::Gp::kIdBad, asmjit::x86::Gp::kIdR9,
+    asmjit::x86::Gp::kIdR10, asmjit::x86::Gp::kIdR11,
 };
 inline constexpr asmjit::x86::Gp kContext = asmjit::x86::r13;
 inline constexpr asmjit::x86::Gp kFuel = asmjit::x86::r12;

@@ -30,7 +30,12 @@ TEST(RandomPrograms, GiveTheInterpretersResultsAsMachineCode) {
   const char* asked = std::getenv("SKEP_JIT_PROGRAMS");
   const uint64_t count = asked != nullptr ? std::strtoull(asked, nullptr, 10) : 3000;
   constexpr CompileOptions kVariants[] = {
-      {false, Cpu::kHost}, {false, Cpu::kPortable}, {true, Cpu::kHost}};
+      {.optimized = false, .metered = false, .cpu = Cpu::kHost},
+      {.optimized = false, .metered = false, .cpu = Cpu::kPortable},
+      {.optimized = false, .metered = true, .cpu = Cpu::kHost},
+      {.optimized = true, .metered = false, .cpu = Cpu::kHost},
+      {.optimized = true, .metered = false, .cpu = Cpu::kPortable},
+      {.optimized = true, .metered = true, .cpu = Cpu::kHost}};
   TestContext context;
   for (uint64_t seed = 0; seed < count; ++seed) {
     const auto exec = std::make_shared<const model::ExecProgram>(
@@ -46,7 +51,8 @@ TEST(RandomPrograms, GiveTheInterpretersResultsAsMachineCode) {
       ASSERT_TRUE(bool(code)) << code.error().message;
       Memory memory = Start(seed);
       model::StartFuel(*context);
-      ASSERT_EQ(code->entry(Address(memory), 0, &*context), expected) << "seed " << seed;
+      ASSERT_EQ(code->entry(Address(memory), 0, &*context), expected)
+          << "seed " << seed << (options.optimized ? ", optimized" : "");
       ASSERT_EQ(memory, expected_memory) << "seed " << seed;
       ASSERT_FALSE((*context).stopped());
     }

@@ -153,6 +153,28 @@ std::vector<uint32_t> CountEntries(const Function& function) {
   return entries;
 }
 
+uint32_t AddBlock(Function& function, Block block) {
+  function.blocks.push_back(std::move(block));
+  return static_cast<uint32_t>(function.blocks.size() - 1);
+}
+
+void Place(Function& function, const std::vector<Placement>& placements) {
+  if (placements.empty()) return;
+  std::vector<std::vector<uint32_t>> behind(function.blocks.size());
+  for (const Placement& placement : placements) behind[placement.behind].push_back(placement.block);
+  std::vector<uint32_t> order;
+  order.reserve(function.order.size() + placements.size());
+  // What was put behind a block may have blocks behind it as well.
+  std::vector<uint32_t> work(function.order.rbegin(), function.order.rend());
+  while (!work.empty()) {
+    const uint32_t b = work.back();
+    work.pop_back();
+    order.push_back(b);
+    work.insert(work.end(), behind[b].rbegin(), behind[b].rend());
+  }
+  function.order = std::move(order);
+}
+
 void DropUnreachable(Function& function) {
   std::vector<bool> reached(function.blocks.size());
   std::vector<uint32_t> work{function.order.front()};

@@ -103,6 +103,16 @@ void LiveAfter(const model::ExecProgram& exec, const Block& block, std::vector<R
 // How many edges lead to each block from blocks in `order`; the entry has one more.
 std::vector<uint32_t> CountEntries(const Function& function);
 
+// Adds a block; it has no place in `order` yet.
+uint32_t AddBlock(Function& function, Block block);
+// Puts blocks into `order`, each behind another one, those of the same one in the
+// order given.
+struct Placement {
+  uint32_t block;
+  uint32_t behind;
+};
+void Place(Function& function, const std::vector<Placement>& placements);
+
 // Drops from `order` what control cannot reach.
 void DropUnreachable(Function& function);
 

@@ -228,13 +228,17 @@ class OptCompiler : private Compiler<Masm> {
     const auto& places = before_->blocks[number_];
     const uint32_t padding =
         (Masm::kLoopAlignment - 1) * (aligned_before_[target] - aligned_before_[from]);
-    jump.near = places[target].begin - places[from].end + padding <= Masm::kNearBytes;
+    // Behind the jump in hand there may be another one at the end of the same block,
+    // with what counts its fuel.
+    constexpr uint32_t kOtherJump = 24;
+    jump.near = places[target].begin - places[from].end + kOtherJump + padding <= Masm::kNearBytes;
     return jump;
   }
 
   void JumpFrom(uint32_t b, const End& end, uint32_t target, uint32_t after) {
-    if (target == after || target == opt::kNoBlock) return;
+    if (target == opt::kNoBlock) return;
     MeterJump(end, target);
+    if (target == after) return;
     masm_.Jump(To(b, target));
   }
 
@@ -262,6 +266,11 @@ class OptCompiler : private Compiler<Masm> {
         return;
       case EndKind::kSwitch: {
         std::vector<Label> labels;
+        uint32_t first = function_->tables[end.table].front();
+        ForSuccessors(*function_, end, [&](uint32_t target) {
+          if (function_->blocks[target].at < function_->blocks[first].at) first = target;
+        });
+        MeterJump(end, first);
         for (const uint32_t target : function_->tables[end.table]) {
           labels.push_back(block_labels_[target]);
         }

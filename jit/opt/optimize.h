@@ -17,8 +17,7 @@ struct OptimizedFunction {
 };
 
 // As shape.functions. Also sets what of r6 .. r9 each function has to save.
-std::vector<OptimizedFunction> Optimize(const model::ExecProgram& exec, ProgramShape& shape,
-                                        bool metered);
+std::vector<OptimizedFunction> Optimize(const model::ExecProgram& exec, ProgramShape& shape);
 
 }  // namespace skep::jit::opt
 

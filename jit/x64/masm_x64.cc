@@ -30,6 +30,8 @@ MasmX64::MasmX64(Cpu cpu, bool text) {
   code_.setErrorHandler(&errors_);
   if (text) code_.setLogger(&logger_);
   SKEP_CHECK(code_.attach(&asm_) == asmjit::kErrorOk);
+  // Padding that control runs through is few long instructions, not many short ones.
+  asm_.addEncodingOptions(asmjit::EncodingOptions::kOptimizedAlign);
   has_bmi2_ = cpu == Cpu::kModern ||
               (cpu == Cpu::kHost && asmjit::CpuInfo::host().features().x86().hasBMI2());
 }

@@ -94,7 +94,7 @@ class Generator {
   }
 
   void Statement(int left) {
-    switch (Below(16)) {
+    switch (Below(21)) {
       case 0:
       case 1:
         return Rotate();
@@ -119,9 +119,161 @@ class Generator {
         // main may call all, a function those behind it.
         if (function_ < functions_ && Below(2) == 0) return Call();
         return Arithmetic();
+      case 12:
+        return Diamond();
+      case 13:
+        return CountedLoop();
+      case 14:
+        if (left > 20) return Switch();
+        return Arithmetic();
+      case 15:
+        return RepeatedTest();
       default:
         return Arithmetic();
     }
+  }
+
+  // Arithmetic that optimisers move about, on any register but `kept`.
+  void Simple(int kept = -1) {
+    constexpr Op kOps[] = {Op::kAdd64Reg, Op::kAdd32Reg, Op::kXor64Reg, Op::kSub32Reg,
+                           Op::kAdd64Imm, Op::kAdd32Imm, Op::kMov64Reg, Op::kMov32Reg,
+                           Op::kAnd64Imm, Op::kLsh64Imm, Op::kRsh32Imm, Op::kOr64Reg,
+                           Op::kMul64Imm, Op::kMul32Reg, Op::kMov64Imm, Op::kXor32Imm};
+    const Op op = kOps[Below(std::size(kOps))];
+    int dst = Value();
+    if (dst == kept) dst = (dst + 1) % kValues;
+    if (Info(op).operands == Operands::kDstSrc) {
+      Add(op, dst, Value());
+    } else {
+      Add(op, dst, 0, Immediate());
+    }
+  }
+
+  void Diamond() {
+    const uint32_t branch = Condition();
+    const uint64_t taken = Below(4);
+    for (uint64_t i = 1 + Below(3); i-- > 0;) Simple();
+    uint32_t out = 0;
+    if (taken != 0) out = Add(Op::kJa, 0, 0);
+    program_.insns[branch].target = Here();
+    for (uint64_t i = 0; i < taken; ++i) Simple();
+    if (taken != 0) program_.insns[out].target = Here();
+  }
+
+  // if c goto a; ...; a: ...; if c goto b; ...; b:
+  void RepeatedTest() {
+    const uint32_t first = Condition();
+    const ExecInsn condition = program_.insns[first];
+    if (Below(2) == 0) {
+      Simple(condition.dst);
+    } else {
+      Arithmetic();
+    }
+    program_.insns[first].target = Here();
+    if (Below(2) == 0) Simple(condition.dst);
+    const uint32_t second = Here();
+    program_.insns.push_back(condition);
+    for (uint64_t i = 1 + Below(2); i-- > 0;) Simple();
+    program_.insns[second].target = Here();
+  }
+
+  // One block, a counter in a register, sums of what is loaded.
+  void CountedLoop() {
+    const int counter = Value();
+    const int sum = (counter + 1 + static_cast<int>(Below(3))) % kValues;
+    const int t = (counter + 4 + static_cast<int>(Below(2))) % kValues;
+    const int copy = (counter + 6 + static_cast<int>(Below(2))) % kValues;
+    const int rounds = 1 + static_cast<int>(Below(Below(2) == 0 ? 8 : 40));
+    const int step = 1 << Below(4);
+    const bool down = Below(4) == 0;
+    const int low = static_cast<int>(Below(16));
+    const int first = down ? low + rounds * step : low;
+    const int last = down ? low : low + rounds * step;
+    const bool narrow = Below(3) == 0;
+    Add(narrow ? Op::kMov32Imm : Op::kMov64Imm, counter, 0, first);
+    if (Below(2) == 0) Add(Op::kMov64Imm, copy, 0, first);
+    if (Below(3) == 0) InitValue(sum);
+    const uint32_t head = Here();
+    for (uint64_t i = Below(3); i-- > 0;) Simple(counter);
+    const bool by_copy = Below(3) == 0;
+    if (program_.insns.size() > head) {
+      for (uint32_t i = head; i < Here(); ++i) {  // the counter is the loop's
+        if (program_.insns[i].dst == counter) program_.insns[i].dst = static_cast<uint8_t>(t);
+      }
+    }
+    // counter is at most 16 + 40 * 8 here
+    Add(Op::kMov64Reg, t, kMemoryRegister);
+    Add(Op::kAdd64Reg, t, counter);
+    constexpr Op kLoads[] = {Op::kLdxB, Op::kLdxH, Op::kLdxW, Op::kLdxDw, Op::kLdxSH};
+    Add(kLoads[Below(std::size(kLoads))], t, t, 0, static_cast<int>(Below(100)));
+    constexpr Op kSums[] = {Op::kAdd64Reg, Op::kAdd32Reg, Op::kXor64Reg, Op::kXor32Reg,
+                            Op::kOr64Reg};
+    const Op adds = kSums[Below(std::size(kSums))];
+    if (Below(2) == 0) {
+      Add(adds, sum, t);
+    } else {
+      Add(adds, t, sum);
+      Add(Op::kMov64Reg, sum, t);
+    }
+    if (Below(4) == 0) Add(Op::kStxW, kMemoryRegister, t, 0, static_cast<int>(Below(500)));
+    if (Below(4) == 0) Simple(counter);
+    if (program_.insns.back().dst == counter) program_.insns.back().dst = static_cast<uint8_t>(t);
+    if (by_copy) Add(Op::kMov64Reg, copy, counter);
+    Add(narrow ? Op::kAdd32Imm : Op::kAdd64Imm, counter, 0, down ? -step : step);
+    CloseLoop(by_copy ? copy : counter, by_copy ? last - (down ? -step : step) : last, down, head);
+  }
+
+  void CloseLoop(int asked, int last, bool down, uint32_t head) {
+    switch (Below(4)) {
+      case 0:
+        Add(Op::kJNe64Imm, asked, 0, last, 0, head);
+        break;
+      case 1:
+        Add(Op::kJEq32Imm, asked, 0, last, 0, Here() + 2);
+        Add(Op::kJa, 0, 0, 0, 0, head);
+        break;
+      case 2:
+        Add(down ? Op::kJGt64Imm : Op::kJLt64Imm, asked, 0, last, 0, head);
+        break;
+      default:
+        Add(down ? Op::kJSGe32Imm : Op::kJSLe32Imm, asked, 0, down ? last + 1 : last - 1, 0, head);
+        break;
+    }
+  }
+
+  // Comparisons of one register with constants, in a tree or a row.
+  void Switch() {
+    const int value = Value();
+    const bool known = Below(3) != 0;
+    if (known) Add(Below(2) == 0 ? Op::kAnd32Imm : Op::kAnd64Imm, value, 0, 15);
+    const bool wide = Below(2) == 0;
+    const int cases = 4 + static_cast<int>(Below(5));
+    std::vector<uint32_t> jumps;
+    uint32_t above = 0;
+    if (Below(2) == 0) {
+      above = Add(wide ? Op::kJSGt64Imm : Op::kJGt32Imm, value, 0, 3);
+    }
+    std::vector<uint32_t> others;
+    for (int i = 0; i < cases; ++i) {
+      if (above != 0 && i == 4) {
+        others.push_back(Add(Op::kJa, 0, 0));
+        program_.insns[above].target = Here();
+        if (Below(2) == 0) Simple(value);
+      }
+      jumps.push_back(
+          Add(wide ? Op::kJEq64Imm : Op::kJEq32Imm, value, 0, i + static_cast<int>(Below(2))));
+    }
+    if (above != 0 && cases <= 4) program_.insns[above].target = Here();
+    others.push_back(Add(Op::kJa, 0, 0));
+    std::vector<uint32_t> outs;
+    for (const uint32_t jump : jumps) {
+      program_.insns[jump].target = Here();
+      for (uint64_t i = 1 + Below(2); i-- > 0;) Simple();
+      outs.push_back(Add(Op::kJa, 0, 0));
+    }
+    for (const uint32_t jump : others) program_.insns[jump].target = Here();
+    Simple();
+    for (const uint32_t jump : outs) program_.insns[jump].target = Here();
   }
 
   Op Pick(OpClass op_class) {

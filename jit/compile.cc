@@ -32,7 +32,7 @@ Result<CompiledCode> BuildOptimized(const model::ExecProgram& exec, const Compil
                                     Listing* listing) {
   SKEP_TRY_VOID(CheckOperations(exec));
   ProgramShape shape = ProgramShape::Of(exec, options.metered);
-  const auto functions = opt::Optimize(exec, shape);
+  const auto functions = opt::Optimize(exec, shape, options.metered);
   MasmX64 rough(options.cpu, false);
   OptCompiler<MasmX64> first(exec, options.metered, rough, nullptr, functions, shape, nullptr);
   first.Run();

@@ -79,6 +79,7 @@ Effect EffectOf(const model::ExecProgram& exec, const Step& step) {
   }
   Effect effect = jit::EffectOf(exec, step.insn, step.at);
   effect.reads &= static_cast<RegSet>(~Bit(kFramePointer));
+  if (!IsPlain(step)) effect.writes |= kTemporaries;
   return effect;
 }
 

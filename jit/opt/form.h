@@ -70,6 +70,7 @@ struct Block {
 // which blocks that control no longer reaches are left out. order[0] is the entry.
 struct Function {
   uint32_t start = 0;
+  bool metered = false;  // jumps back cost what is between where they stand and their target
   std::vector<Block> blocks;
   std::vector<uint32_t> order;
   std::vector<std::vector<uint32_t>> tables;  // blocks by value

@@ -118,7 +118,7 @@ class IfConversion {
         return false;
       }
     }
-    if (join == b || join == kNoBlock || function_.blocks[join].at <= block.at) return false;
+    if (join == b || join == kNoBlock) return false;
     const RegSet live = function_.blocks[join].live_in;
     const auto chosen = static_cast<RegSet>((taken_writes | other_writes) & live);
     if (chosen == 0 || std::popcount(unsigned{chosen}) > kMostSelects) return false;

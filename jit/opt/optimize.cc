@@ -20,16 +20,33 @@ void RunPasses(const model::ExecProgram& exec, Function& function, RegSet saved)
   again(true);
   again(DropRepeatedTests(exec, function));
   again(ConvertBranches(exec, function));
+  again(Reassociate(exec, function));
   again(MakeJumpTables(exec, function));
   again(CopyDispatch(function));
   again(UnrollLoops(exec, function, saved));
 }
 
-OptimizedFunction OptimizeFunction(const model::ExecProgram& exec, ProgramShape& shape, size_t f) {
+// Whether something in the function is done by calls.
+bool Calls(const Function& function) {
+  for (const uint32_t b : function.order) {
+    const Block& block = function.blocks[b];
+    if (block.end.kind == EndKind::kMayGoto) return true;
+    for (const Step& step : block.steps) {
+      const OpClass op_class = ShapeOf(step).op_class;
+      if (op_class == OpClass::kCall || op_class == OpClass::kPacketLoad) return true;
+    }
+  }
+  return false;
+}
+
+OptimizedFunction OptimizeFunction(const model::ExecProgram& exec, ProgramShape& shape, size_t f,
+                                   Function function) {
   OptimizedFunction result;
-  result.function = Build(exec, shape, f);
-  DropUnreachable(result.function);
-  RunPasses(exec, result.function, shape.functions[f].frame.saved);
+  result.function = std::move(function);
+  Frame& frame = shape.functions[f].frame;
+  // Metered code calls where it counts, and what is thrown is caught by a call.
+  if (!result.function.metered && !frame.catches) frame.calls = Calls(result.function);
+  RunPasses(exec, result.function, frame.saved);
   RegSet written = 0;
   result.selected.resize(result.function.blocks.size());
   for (const uint32_t b : result.function.order) {
@@ -39,17 +56,25 @@ OptimizedFunction OptimizeFunction(const model::ExecProgram& exec, ProgramShape&
       written |= EffectOf(exec, block, operation).writes;
     }
   }
-  shape.functions[f].frame.saved = written & kCalleeSaved;
+  frame.saved = written & kCalleeSaved;
   return result;
 }
 
 }  // namespace
 
-std::vector<OptimizedFunction> Optimize(const model::ExecProgram& exec, ProgramShape& shape) {
-  std::vector<OptimizedFunction> functions;
-  functions.reserve(shape.functions.size());
+std::vector<OptimizedFunction> Optimize(const model::ExecProgram& exec, ProgramShape& shape,
+                                        bool metered) {
+  std::vector<Function> built;
   for (size_t f = 0; f < shape.functions.size(); ++f) {
-    functions.push_back(OptimizeFunction(exec, shape, f));
+    built.push_back(Build(exec, shape, f));
+    built.back().metered = metered;
+    DropUnreachable(built.back());
+  }
+  InlineFunctions(exec, built);
+  std::vector<OptimizedFunction> functions;
+  functions.reserve(built.size());
+  for (size_t f = 0; f < built.size(); ++f) {
+    functions.push_back(OptimizeFunction(exec, shape, f, std::move(built[f])));
   }
   return functions;
 }

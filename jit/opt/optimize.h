@@ -16,8 +16,9 @@ struct OptimizedFunction {
   std::vector<Selected> selected;  // by block
 };
 
-// As shape.functions. Also sets what of r6 .. r9 each function has to save.
-std::vector<OptimizedFunction> Optimize(const model::ExecProgram& exec, ProgramShape& shape);
+// As shape.functions, whose frames it adjusts to what is left.
+std::vector<OptimizedFunction> Optimize(const model::ExecProgram& exec, ProgramShape& shape,
+                                        bool metered);
 
 }  // namespace skep::jit::opt
 

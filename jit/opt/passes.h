@@ -21,6 +21,10 @@ bool Straighten(Function& function);
 // (jit/opt/repeated_tests.cc)
 bool DropRepeatedTests(const model::ExecProgram& exec, Function& function);
 
+// In loops of one block, sums beside the chain from round to round.
+// (jit/opt/reassociate.cc)
+bool Reassociate(const model::ExecProgram& exec, Function& function);
+
 // Short branches around arithmetic become selects. (jit/opt/if_conversion.cc)
 bool ConvertBranches(const model::ExecProgram& exec, Function& function);
 
@@ -36,6 +40,10 @@ bool CopyDispatch(Function& function);
 // sums in several registers. `usable`: registers beyond r0 .. r5 and the temporaries
 // that the function may change. (jit/opt/unroll.cc)
 bool UnrollLoops(const model::ExecProgram& exec, Function& function, RegSet usable);
+
+// Calls of small functions become their steps. Needs no liveness.
+// (jit/opt/inline.cc)
+void InlineFunctions(const model::ExecProgram& exec, std::vector<Function>& functions);
 
 }  // namespace skep::jit::opt
 

@@ -63,7 +63,7 @@ class RepeatedTests {
       return false;
     }
     const uint32_t target = taken ? d.end.taken : d.end.next;
-    if (target == kNoBlock || target == to || function_.blocks[target].at <= d.at) return false;
+    if (target == kNoBlock || target == to) return false;
     if (from == q && entries_[to] == 1) {
       // No copy is needed, but only one edge may lead here.
       Block& own = function_.blocks[to];

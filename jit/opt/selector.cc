@@ -279,6 +279,10 @@ void Selector::AddRegister(int width, Reg dst, Reg src) {
     if (!a || !b) return std::nullopt;
     return Sum(*a, *b);
   };
+  if (const auto constant = ImmediateOf(dst, width); constant && src != kFramePointer) {
+    Move(width, dst, src);
+    return AddImmediate(width, dst, *constant);
+  }
   auto sum = try_sum();
   if (!sum && src != kFramePointer) {
     Force(src);

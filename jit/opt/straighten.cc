@@ -50,12 +50,14 @@ bool Straighten(Function& function) {
     while (block.end.kind == EndKind::kGoto && block.end.next != kNoBlock && block.end.next != b &&
            entries[block.end.next] == 1) {
       Block& next = function.blocks[block.end.next];
-      // Costs of jumps back are counted by where blocks start.
-      if (next.at < block.at) break;
+      // What jumps back cost is counted by where blocks start.
+      if (next.at < block.at && function.metered) break;
       gone[block.end.next] = true;
       std::move(next.steps.begin(), next.steps.end(), std::back_inserter(block.steps));
       next.steps.clear();
       block.end = next.end;
+      block.end.at = std::max(block.at, block.end.at);
+      block.is_aligned |= next.is_aligned;
       changed = true;
     }
   }

@@ -24,7 +24,7 @@ class Dispatch {
   bool Run() {
     const std::vector<uint32_t> order = function_.order;
     for (const uint32_t b : order) {
-      if (copies_ == kMostCopies) break;
+      if (copies_ == kMostCopies || tried_ == 4 * kMostCopies) break;
       const End& end = original_[b].end;
       if (end.kind != EndKind::kGoto || end.next == kNoBlock || end.next == b) continue;
       std::vector<uint32_t> chain;
@@ -37,7 +37,7 @@ class Dispatch {
 
  private:
   // From `at` to a switch: blocks of which each leads to the next.
-  bool FindChain(uint32_t at, uint32_t from, std::vector<uint32_t>& chain, size_t steps) const {
+  bool FindChain(uint32_t at, uint32_t from, std::vector<uint32_t>& chain, size_t steps) {
     if (at == kNoBlock || at == from || chain.size() == kLongest ||
         std::find(chain.begin(), chain.end(), at) != chain.end()) {
       return false;
@@ -65,7 +65,8 @@ class Dispatch {
   }
 
   // Whether `from` is one of the switch's cases, or behind one.
-  bool IsLoop(uint32_t at, uint32_t from) const {
+  bool IsLoop(uint32_t at, uint32_t from) {
+    ++tried_;
     std::vector<uint32_t> work = function_.tables[original_[at].end.table];
     std::vector<uint32_t> seen;
     while (!work.empty() && seen.size() < 4 * kMostCopies) {
@@ -112,6 +113,7 @@ class Dispatch {
   const std::vector<Block> original_;
   std::vector<Placement> placements_;
   size_t copies_ = 0;
+  size_t tried_ = 0;
 };
 
 }  // namespace

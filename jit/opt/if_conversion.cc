@@ -101,6 +101,11 @@ class IfConversion {
     if (end.kind != EndKind::kBranch || end.taken == end.next || end.next == kNoBlock) {
       return false;
     }
+    // r10 is an expression, which ports compute into temporaries.
+    const bool names_r10 =
+        end.insn.dst == kFramePointer ||
+        (jit::ShapeOf(end.insn.op).second_is_reg != 0 && end.insn.src == kFramePointer);
+    if (names_r10) return false;
     std::vector<Step> taken;
     std::vector<Step> other;
     RegSet taken_writes = 0;

@@ -40,10 +40,10 @@ class Inliner {
   }
 
   const Function* FunctionAt(uint32_t start) const {
-    for (const Function& function : functions_) {
-      if (function.start == start) return &function;
-    }
-    return nullptr;
+    const auto at = std::lower_bound(
+        functions_.begin(), functions_.end(), start,
+        [](const Function& function, uint32_t insn) { return function.start < insn; });
+    return at != functions_.end() && at->start == start ? &*at : nullptr;
   }
 
   static bool Names(const Step& step, Reg reg) {

@@ -22,6 +22,7 @@ namespace {
 
 constexpr size_t kFewestTests = 4;  // fewer are as fast as a table
 constexpr uint32_t kMostValues = 256;
+constexpr size_t kMostTests = 128;
 constexpr size_t kDeepest = 24;
 constexpr size_t kMostSteps = 4;
 
@@ -118,7 +119,6 @@ class JumpTables {
     uint32_t b = root;
     for (size_t depth = 0; depth < kDeepest; ++depth) {
       const Block& block = function_.blocks[b];
-      tests_.push_back(b);
       b = Holds(block.end.insn, value) ? block.end.taken : block.end.next;
       const Block& next = function_.blocks[b];
       if (b == root || !IsTest(next) || !CanCopy(next)) {
@@ -143,7 +143,7 @@ class JumpTables {
       const Block& block = function_.blocks[b];
       if (std::find(seen.begin(), seen.end(), b) != seen.end()) continue;
       if (!IsTest(block) || (b != root && !CanCopy(block))) continue;
-      if (seen.size() == kMostValues) return false;
+      if (seen.size() == kMostTests) return false;
       seen.push_back(b);
       const OpKind kind = jit::ShapeOf(block.end.insn.op).kind;
       const bool unsigned_test = kind == OpKind::kJEq || kind == OpKind::kJNe ||
@@ -157,6 +157,10 @@ class JumpTables {
       work.push_back(block.end.next);
     }
     tests = seen.size();
+    // Tried once: a part of a tree that is no table is none either.
+    if (tests >= kFewestTests) {
+      for (const uint32_t b : seen) in_tree_[b] = true;
+    }
     return alike;
   }
 
@@ -177,11 +181,9 @@ class JumpTables {
     const uint64_t size = in_range ? *bound + 1 : largest + 2;
     if (size > kMostValues || size > 8 * tests) return false;
     std::vector<Path> paths(size);
-    tests_.clear();
     for (uint64_t value = 0; value < size; ++value) {
       if (!Follow(root, value, paths[value])) return false;
     }
-    for (const uint32_t b : tests_) in_tree_[b] = true;
     MakeTable(root, paths, in_range);
     return true;
   }
@@ -219,7 +221,6 @@ class JumpTables {
   const model::ExecProgram& exec_;
   Function& function_;
   std::vector<bool> in_tree_;
-  std::vector<uint32_t> tests_;
   std::vector<Placement> placements_;
   Reg value_ = 0;
   int width_ = 64;

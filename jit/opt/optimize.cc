@@ -19,10 +19,10 @@ void RunPasses(const model::ExecProgram& exec, Function& function, RegSet saved)
   };
   again(true);
   again(DropRepeatedTests(exec, function));
-  again(ConvertBranches(exec, function));
-  again(Reassociate(exec, function));
   again(MakeJumpTables(exec, function));
   again(CopyDispatch(function));
+  again(ConvertBranches(exec, function));
+  again(Reassociate(exec, function));
   again(UnrollLoops(exec, function, saved));
 }
 

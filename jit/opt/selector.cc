@@ -471,6 +471,7 @@ void Selector::Finish(Selected& selected) {
     Force(0);
   } else if (end.kind == EndKind::kSwitch) {
     Prepare(end.insn.dst, 64);
+    if (Name(end.insn.dst) >= kFirstTemporary) Force(end.insn.dst);  // the jump needs them
     selected.a = Name(end.insn.dst);
   } else if (op != nullptr) {
     selected.kind = op->kind;

@@ -29,6 +29,7 @@ constexpr size_t kMostWrittenOut = 96;  // steps
 constexpr int64_t kMostRoundsWrittenOut = 16;
 constexpr int kRoundsAtOnce = 4;
 constexpr size_t kLongestBody = 20;
+constexpr int kMostAligned = 256;  // nothing but loops would otherwise be mostly padding
 
 // base + add, where base is a register's value at the start of a round.
 struct Linear {
@@ -59,6 +60,7 @@ class Unroller {
 
   bool Run() {
     FindEntries();
+    for (const uint32_t b : function_.order) budget_ += 2 * function_.blocks[b].steps.size();
     bool changed = false;
     const std::vector<uint32_t> order = function_.order;
     for (const uint32_t b : order) changed |= Unroll(b);
@@ -383,12 +385,15 @@ class Unroller {
     const auto loop = Count(b);
     if (!loop) return false;
     const size_t size = function_.blocks[b].steps.size();
-    if (loop->rounds <= kMostRoundsWrittenOut &&
-        static_cast<size_t>(loop->rounds) * size <= kMostWrittenOut) {
+    const auto all = static_cast<size_t>(loop->rounds) * size;
+    if (loop->rounds <= kMostRoundsWrittenOut && all <= kMostWrittenOut && all <= budget_) {
+      budget_ -= all;
       WriteOut(b, *loop);
       return true;
     }
-    if (size > kLongestBody || loop->rounds < 3 * kRoundsAtOnce) return false;
+    const size_t four = 2 * kRoundsAtOnce * size;
+    if (size > kLongestBody || loop->rounds < 3 * kRoundsAtOnce || four > budget_) return false;
+    budget_ -= four;
     WriteFour(b, *loop);
     return true;
   }
@@ -439,7 +444,7 @@ class Unroller {
     }
     Block body;
     body.at = original.at;
-    body.is_aligned = true;
+    body.is_aligned = ++aligned_ <= kMostAligned;
     body.steps = loop.derived;
     for (size_t round = 0; round < kRoundsAtOnce; ++round) {
       for (Step step : original.steps) {
@@ -509,6 +514,8 @@ class Unroller {
   const RegSet usable_;
   std::vector<uint32_t> entry_;
   std::vector<Placement> placements_;
+  int aligned_ = 0;
+  size_t budget_ = 512;  // steps that may be added
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 //
 //   -- asm       the program; it is not run
 //   -- given     optional, a line each: `metered`; `portable` (no CPU extension);
+//                `optimized`;
 //                `map array stride=N entries=N [cpu=N]` or `map prog_array`;
 //                `fact INSN map|not_null|nonzero|index=N`
 //   -- listing   each instruction behind `;`, the code made from it below
@@ -84,6 +85,7 @@ void Apply(const std::string& line, TestProgram& program, CompileOptions& option
   std::string word;
   words >> word;
   if (word == "metered") options.metered = true;
+  if (word == "optimized") options.optimized = true;
   if (word == "portable") options.cpu = Cpu::kPortable;
   if (word == "map") {
     words >> word;
@@ -104,7 +106,8 @@ void Apply(const std::string& line, TestProgram& program, CompileOptions& option
     if (word == "nonzero") fact.nonzero_divisor = true;
     if (word == "not_null") fact.lookup_not_null = true;
     if (word != "nonzero") fact.map = 0;
-    if (word.starts_with("index=")) fact.constant_index = static_cast<uint32_t>(Number(word, "index", 0));
+    if (word.starts_with("index="))
+      fact.constant_index = static_cast<uint32_t>(Number(word, "index", 0));
   }
 }
 

@@ -65,7 +65,32 @@ class Generator {
     }
   }
 
+  // Without stack or calls, small enough to be inlined. Writes r6 and r7, which are
+  // the caller's to find again.
+  void SmallFunction(int index) {
+    constexpr int kRegs[] = {0, 2, 3, 4, 5, 6, 7};
+    constexpr Op kOps[] = {Op::kAdd64Reg, Op::kSub64Reg, Op::kXor32Reg, Op::kMul64Reg,
+                           Op::kMov64Reg, Op::kLsh64Imm, Op::kRsh32Imm, Op::kAdd64Imm,
+                           Op::kOr64Reg,  Op::kAnd32Imm, Op::kNeg64};
+    const uint32_t start = Here();
+    Add(Op::kMov64Reg, 6, 2);
+    Add(Op::kMov64Imm, 7, 0, Immediate());
+    Add(Op::kLdxW, 0, 1, 0, static_cast<int>(Below(500)));
+    for (uint64_t i = 1 + Below(10); i-- > 0;) {
+      const Op op = kOps[Below(std::size(kOps))];
+      const int dst = kRegs[Below(std::size(kRegs))];
+      const bool reg = Info(op).operands == Operands::kDstSrc;
+      Add(op, dst, reg ? kRegs[Below(std::size(kRegs))] : 0,
+          Info(op).operands == Operands::kDstImm ? Immediate() : 0);
+    }
+    Add(Op::kXor64Reg, 0, 6);
+    Add(Op::kAdd64Reg, 0, 7);
+    Add(Op::kExit, 0, 0);
+    program_.subprograms.push_back({"f" + std::to_string(index), start, Here(), 0, false});
+  }
+
   void Function(int length, int index, int functions) {
+    if (index != 0 && Below(2) == 0) return SmallFunction(index);
     const uint32_t start = Here();
     function_ = index;
     functions_ = functions;

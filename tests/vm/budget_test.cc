@@ -49,7 +49,7 @@ TEST_P(Budget, StopsARunThatNeedsMore) {
 TEST_P(Budget, InterruptStopsTheRun) {
   // Plain memory, so that a loop without end can be vouched for.
   const Program program = ProgramFromText("-- asm\nloop:\nr0 = 1\ngoto loop\nexit\n");
-  if (GetParam() == Engine::kJit) {
+  if (GetParam() == Engine::kJit || GetParam() == Engine::kBaseline) {
     // Unverified code is metered on the interpreters only.
     GTEST_SKIP() << "an endless loop cannot be verified, and vouched code is not metered";
   }
@@ -67,7 +67,8 @@ TEST_P(Budget, InterruptStopsTheRun) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Budget,
-                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kJit),
+                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kBaseline,
+                                         Engine::kJit),
                          test::EngineParamName);
 
 }  // namespace

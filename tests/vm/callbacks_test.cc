@@ -56,7 +56,8 @@ TEST_P(Callbacks, MayGotoEndsALoopInTime) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Callbacks,
-                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kJit),
+                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kBaseline,
+                                         Engine::kJit),
                          test::EngineParamName);
 
 }  // namespace

@@ -342,7 +342,8 @@ TEST_P(ContextBesideKernel, CallsLsmProgramsAsFunctions) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, ContextBesideKernel,
-                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kJit),
+                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kBaseline,
+                                         Engine::kJit),
                          test::EngineParamName);
 
 }  // namespace

@@ -200,7 +200,8 @@ TEST_P(ContextRun, DissectsFlows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, ContextRun,
-                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kJit),
+                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kBaseline,
+                                         Engine::kJit),
                          test::EngineParamName);
 
 }  // namespace

@@ -66,7 +66,8 @@ TEST_P(Held, LocksKeepRunsOfOtherThreadsOut) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Held,
-                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kJit),
+                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kBaseline,
+                                         Engine::kJit),
                          test::EngineParamName);
 
 }  // namespace

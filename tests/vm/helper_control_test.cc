@@ -109,7 +109,8 @@ TEST_P(HelperControl, RefusesProgramsThatCallWhatIsForbidden) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, HelperControl,
-                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kJit),
+                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kBaseline,
+                                         Engine::kJit),
                          test::EngineParamName);
 
 TEST(HelperControlOptions, RefusesWhatMakesNoSense) {

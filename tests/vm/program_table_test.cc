@@ -90,7 +90,8 @@ TEST_P(Table, RefusesWhatIsNoTable) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Table,
-                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kJit),
+                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kBaseline,
+                                         Engine::kJit),
                          test::EngineParamName);
 
 }  // namespace

@@ -118,7 +118,8 @@ TEST_P(TailCall, FreesProgramsThatReachEachOther) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, TailCall,
-                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kJit),
+                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kBaseline,
+                                         Engine::kJit),
                          test::EngineParamName);
 
 }  // namespace

@@ -126,7 +126,8 @@ TEST_P(Timers, EndWithTheLastUserOfTheirMap) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Timers,
-                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kJit),
+                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kBaseline,
+                                         Engine::kJit),
                          test::EngineParamName);
 
 }  // namespace

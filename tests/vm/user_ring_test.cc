@@ -80,7 +80,8 @@ TEST_P(UserRing, IsFullAndHasRoomAgain) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, UserRing,
-                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kJit),
+                         testing::Values(Engine::kInterp, Engine::kChecked, Engine::kBaseline,
+                                         Engine::kJit),
                          test::EngineParamName);
 
 }  // namespace

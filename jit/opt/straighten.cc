@@ -57,7 +57,7 @@ bool Straighten(Function& function) {
       next.steps.clear();
       block.end = next.end;
       block.end.at = std::max(block.at, block.end.at);
-      block.is_aligned |= next.is_aligned;
+      if (next.at < block.at) block.is_aligned |= next.is_aligned;  // the loop's head is here now
       changed = true;
     }
   }

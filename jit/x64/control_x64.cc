@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Jumps, calls, lookups and tail calls of the x86-64 port.
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstddef>
@@ -131,14 +132,21 @@ void MasmX64::Select(const Condition& asked, Reg dst, Reg src, bool compared) {
 }
 
 void MasmX64::Switch(Reg value, std::span<const Label> table, bool in_range, Label otherwise) {
-  Table& made = tables_.emplace_back();
-  made.at = asm_.newLabel();
-  for (const Label target : table) made.targets.push_back(At(target));
+  // Copies of one jump share their table.
+  const bool is_copy =
+      !tables_.empty() && std::equal(table.begin(), table.end(), tables_.back().targets.begin(),
+                                     tables_.back().targets.end(),
+                                     [](Label a, const asmjit::Label& b) { return a == b.id(); });
+  if (!is_copy) {
+    Table& made = tables_.emplace_back();
+    made.at = asm_.newLabel();
+    for (const Label target : table) made.targets.push_back(At(target));
+  }
   if (!in_range) {
     asm_.cmp(Machine(value), static_cast<int32_t>(table.size()));
     asm_.jae(At(otherwise));
   }
-  asm_.lea(x86::r11, x86::ptr(made.at));
+  asm_.lea(x86::r11, x86::ptr(tables_.back().at));
   asm_.jmp(x86::qword_ptr(x86::r11, Machine(value), 3));
 }
 

@@ -26,6 +26,7 @@ void AddInspect(CLI::App& app, int& status);
 void AddJit(CLI::App& app, int& status);
 void AddAudit(CLI::App& app, int& status);
 void AddCompare(CLI::App& app, int& status);
+void AddMap(CLI::App& app, int& status);
 void AddBench(CLI::App& app, int& status);
 
 }  // namespace skep::tools

@@ -77,6 +77,7 @@ int main(int argc, char** argv) {
   AddJit(app, status);
   AddAudit(app, status);
   AddCompare(app, status);
+  AddMap(app, status);
   AddBench(app, status);
 
   const std::string first = argc > 1 ? argv[1] : "";

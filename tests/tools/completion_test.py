@@ -44,6 +44,12 @@ class Completion(SkepTest):
         self.assertEqual(self.complete("gen", "skeleton", "--na"), ["--name"])
         self.assertEqual(self.complete("gen", "btf", "--clang-"), ["--clang-argument"])
 
+    def test_what_map_does_is_offered_and_its_options_are(self):
+        self.assertEqual(sorted(self.complete("map", "")),
+                         ["--help", "create", "delete", "dump", "update"])
+        self.assertEqual(self.complete("map", "update", "--fl"), ["--flag"])
+        self.assertEqual(self.complete("map", "update", "--flag", "no"), ["noexist"])
+
     def test_values_of_options_are_offered(self):
         self.assertEqual(self.complete("run", "--engine", "ch"), ["checked"])
         self.assertEqual(self.complete("run", "--clock", ""), ["fixed", "real"])

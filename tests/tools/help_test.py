@@ -32,11 +32,13 @@ class Help(SkepTest):
                 text = self.check(name, name)
                 self.assertRegex(text, rf"Examples:\n(.*\n)*.*skep {name} ")
 
-    def test_what_gen_makes_has_help_of_its_own(self):
-        for name in ("skeleton", "btf"):
-            with self.subTest(name):
-                text = self.check(f"gen_{name}", "gen", name)
-                self.assertRegex(text, rf"Examples:\n(.*\n)*.*skep gen {name} ")
+    def test_subcommands_of_subcommands_have_help_of_their_own(self):
+        for command, names in (("gen", ("skeleton", "btf")),
+                               ("map", ("create", "dump", "update", "delete"))):
+            for name in names:
+                with self.subTest(name):
+                    text = self.check(f"{command}_{name}", command, name)
+                    self.assertRegex(text, rf"Examples:\n(.*\n)*.*skep {command} {name} ")
 
     def test_no_subcommand_is_missing_here(self):
         listed = self.done("--help").split("Subcommands:\n")[1].split("\n\n")[0]

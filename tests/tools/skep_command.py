@@ -14,7 +14,7 @@ BUILD = pathlib.Path(os.environ.get("SKEP_BINARY_DIR", ROOT / "build"))
 SKEP = pathlib.Path(os.environ.get("SKEP", BUILD / "tools/skep"))
 EXAMPLES = BUILD / "examples"
 SUBCOMMANDS = ["run", "verify", "test", "asm", "link", "gen", "disasm", "inspect", "jit", "audit", "compare",
-               "bench"]
+               "map", "bench"]
 
 PASS_XDP = "-- type\nxdp\n-- asm\nr0 = 2\nexit\n"
 # Refused: a read of the packet without a check of its end.

@@ -8,6 +8,7 @@ _skep() {
     --engine) COMPREPLY=($(compgen -W "interp checked baseline jit kernel" -- "$current")); return;;
     --backend) COMPREPLY=($(compgen -W "skep kernel both" -- "$current")); return;;
     --arch) COMPREPLY=($(compgen -W "x64 arm64" -- "$current")); return;;
+    --flag) COMPREPLY=($(compgen -W "any noexist exist" -- "$current")); return;;
     --clock) COMPREPLY=($(compgen -W "fixed real" -- "$current")); return;;
   esac
   if [ "$COMP_CWORD" -eq 1 ]; then

@@ -7,9 +7,9 @@
 
 namespace skep::bench {
 
-void RegisterWorkloads();      // BM_Workload/<name>
-void RegisterCalls();          // BM_Call/<engine>/<how>
-void RegisterCompilation();    // BM_Prepare/<engine>/<program>, BM_Verify/<program>
+void RegisterWorkloads();    // BM_Workload/<name>
+void RegisterCalls();        // BM_Call/<engine>/<how>
+void RegisterCompilation();  // BM_Prepare/<engine>/<program>, BM_Verify/<program>
 
 // Keeps this thread on one CPU from now on.
 void PinToOneCpu();

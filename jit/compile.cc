@@ -23,7 +23,7 @@ Result<CompiledCode> Finish(MasmX64& masm, std::vector<uint32_t> offsets) {
   SKEP_TRY(code.memory, masm.Finish());
   // Functions have no const; the page stays read-only whatever the type says.
   code.entry = reinterpret_cast<EntryFunction>(const_cast<std::byte*>(code.memory.address()));
-  code.tail_entry = code.memory.address();
+  code.tail_entry = code.memory.address() + masm.tail_offset();
   code.offsets = std::move(offsets);
   return code;
 }

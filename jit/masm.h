@@ -154,6 +154,7 @@ concept MacroAssembler = requires(M m, const M& c, Frame frame, Label label, Jum
   m.AlignLoop();
   m.Reserve(size_t{});
   { m.Finish() } -> std::same_as<Result<CodeMemory>>;
+  { m.tail_offset() } -> std::same_as<uint32_t>;
   { m.TakeText() } -> std::same_as<std::string>;
   // Frames.
   m.Enter(frame);

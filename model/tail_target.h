@@ -30,7 +30,7 @@ struct TailOwner {
 
 struct TailTarget {
   // First: machine code loads it through the slot. Null for interpreters.
-  // Entered with r1 = context, after the caller has left its own frame.
+  // Entered with r1 = context, after the caller has left its own frame, as the port says.
   const void* machine_entry = nullptr;
   const ExecProgram* program = nullptr;
   const void* decoded = nullptr;  // the interpreter's own form

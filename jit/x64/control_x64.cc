@@ -369,8 +369,8 @@ void MasmX64::Tail(const TailCall& call) {
   asm_.jae(failed);
   asm_.add(ContextField(ExecutionLayout::kTailCalls, 8), 1);
   asm_.mov(x86::r11, x86::qword_ptr(x86::r11));
-  asm_.mov(x86::rdx, kContext);
-  LeaveFrame();
+  LeaveAllButContext();
+  if (!frame_.keeps_context) asm_.push(kContext);  // a subprogram, whose r13 is the caller's
   asm_.jmp(x86::r11);
   asm_.bind(failed);
 }

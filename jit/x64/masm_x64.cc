@@ -47,6 +47,7 @@ Result<CodeMemory> MasmX64::Finish() {
   EmitRefill();
   EmitMayGotoCheck();
   EmitTables();
+  EmitTailEntry();
   asmjit::Error error = errors_.error();
   if (error == asmjit::kErrorOk) error = code_.flatten();
   if (error == asmjit::kErrorOk) error = code_.resolveUnresolvedLinks();
@@ -100,6 +101,7 @@ void MasmX64::Enter(const Frame& frame) {
     asm_.push(kContext);
     asm_.mov(kContext, x86::rdx);
     ++pushed;
+    if (frame.is_main) tail_offset_ = offset();
   }
   if (frame.is_main && frame.counts_fuel) {
     asm_.push(kFuel);
@@ -126,13 +128,30 @@ void MasmX64::Enter(const Frame& frame) {
 
 // Clobbers: flags.
 void MasmX64::LeaveFrame() {
+  LeaveAllButContext();
+  if (frame_.keeps_context) asm_.pop(kContext);
+}
+
+void MasmX64::LeaveAllButContext() {
   if (frame_.counts_fuel && (frame_.is_main || frame_.shares_fuel)) StoreFuel();
   if (stack_adjust_ != 0) asm_.add(x86::rsp, stack_adjust_);
   for (Reg reg = 10; reg-- > 6;) {
     if ((frame_.saved & Bit(reg)) != 0) asm_.pop(Machine(reg));
   }
   if (frame_.is_main && frame_.counts_fuel) asm_.pop(kFuel);
-  if (frame_.keeps_context) asm_.pop(kContext);
+}
+
+// Where a main function that keeps no context is entered by a tail call.
+void MasmX64::EmitTailEntry() {
+  if (tail_offset_ != 0) return;
+  tail_offset_ = offset();
+  asm_.pop(kContext);
+  // To the first byte, where the main function is.
+  constexpr uint8_t kJumpNear = 0xe9;
+  constexpr uint32_t kJumpBytes = 5;
+  const uint32_t end = offset() + kJumpBytes;
+  asm_.db(kJumpNear);
+  asm_.dd(0u - end);
 }
 
 void MasmX64::StoreFuel() { asm_.mov(ContextField(ExecutionLayout::kFuel, 8), kFuel); }

@@ -17,10 +17,12 @@
 // function also r13 and r12), then makes room for its stack. A function that calls
 // nothing keeps up to 128 bytes below rsp (the red zone) and moves nothing.
 //
-// The main function is entered by the host and by tail calls in the same way:
-// r1 in rdi, r2 in rsi, the context in rdx, all other registers the caller's.
-// A tail call leaves its own frame first, so the target returns to whoever
-// called the function that made the tail call.
+// The host enters the main function with r1 in rdi, r2 in rsi, the context in rdx, all
+// other registers its own. A tail call leaves its own frame first, so the target returns
+// to whoever called the function that made the tail call; but r13 stays as it is, and
+// what the target shall restore to it lies above the return address. So chains of tail
+// calls do not move the context to and fro: they enter behind the place where the main
+// function saved r13, or, where it saves none, at code that takes it off the stack.
 
 #ifndef SKEP_JIT_X64_MASM_X64_H_
 #define SKEP_JIT_X64_MASM_X64_H_
@@ -60,6 +62,8 @@ class MasmX64 {
   // The finished program. Fails with kSystem or kResourceLimit if there is no
   // memory for it.
   Result<CodeMemory> Finish();
+  // Where tail calls enter. REQUIRES: Finish.
+  uint32_t tail_offset() const { return tail_offset_; }
   // Returns the text emitted since the last call.
   std::string TakeText();
 
@@ -157,6 +161,8 @@ class MasmX64 {
   asmjit::x86::Mem At(const Address& address, uint32_t bytes) const;
   asmjit::x86::Mem ContextField(size_t offset, uint32_t bytes) const;
   void LeaveFrame();
+  void LeaveAllButContext();
+  void EmitTailEntry();
   void StoreFuel();
   void LoadFuel();
   void CallAddress(const void* function, std::string_view name);
@@ -201,6 +207,7 @@ class MasmX64 {
   const void* near_ = nullptr;  // the first function outside that is called
 
   Frame frame_;
+  uint32_t tail_offset_ = 0;  // 0: not known yet
   int32_t stack_adjust_ = 0;  // bytes that Enter took from rsp below the pushes
   int32_t frame_top_ = 0;     // r10 - rsp
   std::vector<Cold> cold_;

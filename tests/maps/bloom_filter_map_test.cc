@@ -60,7 +60,7 @@ TEST(BloomFilter, TakesFewOthersForMembers) {
       for (value[0] = 0; value[0] < kMembers; ++value[0]) ASSERT_EQ(map->Push(bytes, 0), 0);
       for (value[0] = 0; value[0] < kMembers; ++value[0]) ASSERT_EQ(map->Peek(bytes), 0);
       uint64_t taken = 0;
-      for (; value[0] < kMembers + kOthers; ++value[0]) taken += map->Peek(bytes) == 0 ? 1 : 0;
+      for (; value[0] < kMembers + kOthers; ++value[0]) taken += map->Peek(bytes) == 0 ? 1u : 0u;
       // 8192 bits: (1 - exp(-5000 / 8192)) ^ 5 is 0.020.
       EXPECT_GT(taken, kOthers / 100) << flags << " " << size;
       EXPECT_LT(taken, kOthers / 25) << flags << " " << size;

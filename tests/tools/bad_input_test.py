@@ -251,8 +251,8 @@ class GoneReaders(SkepTest):
                 self.check(arguments, result)
 
     def test_a_reader_that_goes_after_one_byte_gets_no_crash(self):
-        lines = "".join(f"r0 = {n}\n" for n in range(4000))  # more than a pipe holds
-        path = self.write("long.ebpf", f"-- asm\n{lines}exit\n")
+        lines = "".join(f"*(u16 *)(r1 + 0) = {n}\n" for n in range(4000))  # more than a pipe holds
+        path = self.write("long.ebpf", f"-- mem\n0000\n-- asm\n{lines}r0 = 0\nexit\n")
         with subprocess.Popen([SKEP, "jit", path, "--json"], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as process:
             self.assertEqual(process.stdout.read(1), b"{")

@@ -9,8 +9,9 @@
 // it starts anew, and each run uses the same 128 keys. `base_loop` makes keys and does
 // nothing with them: what to subtract.
 
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 #define OPERATIONS 128
 #define MAP_WITH(name, map_type, entries, key_type, value_type, flags) \

@@ -212,7 +212,9 @@ class Measurement {
       made[type] = empty_.size();
       empty_.push_back(type);
       cells_.resize(cells_.size() + engines_.size());
-      cells_[(named + empty_.size() - 1) * engines_.size() + e].program = std::move(program);
+      Cell& cell = cells_[(named + empty_.size() - 1) * engines_.size() + e];
+      cell.program = std::move(program);
+      cell.runs = kMostRuns;
     }
     return {};
   }

@@ -95,7 +95,10 @@ class Bench(SkepTest):
         if b"bpf(2)" in result.stderr:
             self.skipTest(result.stderr.decode())
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertEqual([row["engine"] for row in json.loads(result.stdout)], ["jit", "kernel"])
+        rows = json.loads(result.stdout)
+        self.assertEqual([row["engine"] for row in rows], ["jit", "kernel"])
+        # It is as the empty program that its time is less: of one run it would be tens of nanoseconds.
+        self.assertGreater(rows[1]["ns_per_run"]["median"], -20)
 
     def test_maps_are_filled_as_the_setup_says(self):
         path = self.write("setup.json", setup(
